@@ -1,0 +1,1 @@
+"""What exists: one package per stage, in the order of the data."""

@@ -1,0 +1,207 @@
+"""One person, one event, one order: what arrived, made trustworthy."""
+
+from assets.columns import (
+    CHANNEL,
+    EVENT_DATE,
+    LINE,
+    MEMBER_ID,
+    PATH,
+    PRODUCT_ID,
+    SOURCE,
+    money,
+)
+from resources.contract import Column, Contract
+
+_KINDS = ("user_id", "anonymous_id")
+
+IDENTITIES = Contract(
+    schema="clean",
+    table="identities",
+    grain="identifier",
+    key=("identifier",),
+    columns=(
+        Column("identifier", "varchar", "Pseudonym of a user or device"),
+        Column("kind", "varchar", "user_id or anonymous_id", accepts=_KINDS),
+        MEMBER_ID,
+        Column("is_shared", "boolean", "A device on which more than one known user logged in"),
+        Column("is_collision", "boolean", "Another person's pseudonym gives the same member_id"),
+        Column("first_seen_at", "timestamp", "First event or sign-up", unit="UTC", nullable=True),
+        Column("last_seen_at", "timestamp", "Last event or sign-up", unit="UTC", nullable=True),
+    ),
+    description=(
+        "A device belongs to the one user who logged in on it; a device shared by several stays "
+        "a member of its own, so two known users are never merged."
+    ),
+    claims={"no_two_persons_share_a_member_id": "not is_collision"},
+)
+
+MEMBERS = Contract(
+    schema="clean",
+    table="members",
+    grain="member",
+    key=("member_id",),
+    columns=(
+        MEMBER_ID,
+        Column("signed_up_at", "timestamp", "When she signed up", unit="UTC", nullable=True),
+        CHANNEL.optional(),
+        Column("locale", "varchar", "BCP 47 locale", nullable=True),
+        Column("time_zone", "varchar", "IANA time zone"),
+        Column(
+            "time_zone_source",
+            "varchar",
+            "Where the zone came from",
+            accepts=("member", "events", "shop"),
+        ),
+        Column("country", "varchar", "ISO 3166 country", nullable=True),
+        Column("birth_year_band", "integer", "First year of a band of five", nullable=True),
+        Column("is_identified", "boolean", "Known to the shop by a user id"),
+        Column("is_minor", "boolean", "Under age, or cannot be told to be of age from the band"),
+        Column("consented_channels", "varchar[]", "Channels on which marketing is allowed, sorted"),
+        Column("addressable_channels", "varchar[]", "Channels with an address in the vault"),
+        Column("first_seen_at", "timestamp", "First sign of her", unit="UTC", nullable=True),
+        Column("last_seen_at", "timestamp", "Last sign of her", unit="UTC", nullable=True),
+    ),
+    description="Everybody, identified or not; the most restrictive consent wins.",
+)
+
+EVENTS = Contract(
+    schema="clean",
+    table="events",
+    grain="message",
+    key=("message_id",),
+    columns=(
+        Column("message_id", "varchar", "The source's id of the message"),
+        SOURCE,
+        PATH,
+        LINE,
+        MEMBER_ID.optional(),
+        Column("event_name", "varchar", "Segment e-commerce V2 name, or the call's type"),
+        Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
+        EVENT_DATE,
+        Column("session_id", "bigint", "The session it belongs to", nullable=True),
+        Column("is_session_start", "boolean", "The first event of its session"),
+        PRODUCT_ID.optional(),
+        Column("quantity", "bigint", "Pieces", nullable=True),
+        money("price", "Price of one").optional(),
+        money("amount", "Price times quantity, or the order's revenue").optional(),
+        Column("currency", "varchar", "Currency it states; NULL means base", nullable=True),
+        Column(
+            "fx_rate",
+            "double",
+            "Base currency for one unit of its currency; NULL where no rate is known",
+            nullable=True,
+        ),
+        Column("order_id", "varchar", "The order it speaks of", nullable=True),
+        Column("n_products", "bigint", "Products that an order event lists", nullable=True),
+        Column("share_code", "varchar", "The share it came through or made", nullable=True),
+        Column("campaign_id", "varchar", "The campaign it came through", nullable=True),
+        CHANNEL.optional(),
+        Column("country", "varchar", "ISO 3166 country of the client", nullable=True),
+        Column("locale", "varchar", "BCP 47 locale of the client", nullable=True),
+        Column("time_zone", "varchar", "IANA time zone of the client", nullable=True),
+        Column("is_bot", "boolean", "By user agent or by rate; flagged, never deleted"),
+        Column("is_late", "boolean", "Received on a later date than it happened"),
+        Column("is_clock_skewed", "boolean", "The sender's clock was off by over the tolerance"),
+    ),
+    description="The first copy of every message, on the right clock, with its member.",
+)
+
+SESSIONS = Contract(
+    schema="clean",
+    table="sessions",
+    grain="session",
+    key=("session_id",),
+    columns=(
+        Column("session_id", "bigint", "From the member and her session's first message"),
+        MEMBER_ID,
+        Column("started_at", "timestamp", "First event", unit="UTC"),
+        Column("ended_at", "timestamp", "Last event", unit="UTC"),
+        Column("session_date", "date", "Date of the first event in the shop's time zone"),
+        Column("n_events", "bigint", "Events"),
+        Column("n_views", "bigint", "Products viewed"),
+        Column("is_engaged", "boolean", "Two views or more, 20 seconds or more, or an order"),
+        Column("has_order", "boolean", "An order was completed"),
+        Column("is_bot", "boolean", "Its events are a bot's"),
+        CHANNEL.optional(),
+    ),
+    description="A gap of more than 30 minutes between a member's events starts a new one.",
+    claims={"sessions_end_after_they_start": "ended_at >= started_at"},
+)
+
+ORDER_ITEMS = Contract(
+    schema="clean",
+    table="order_items",
+    grain="order line",
+    key=("order_id", "line"),
+    columns=(
+        Column("order_id", "varchar", "The order"),
+        Column("line", "bigint", "Line of the order, from 1"),
+        MEMBER_ID.optional(),
+        PRODUCT_ID,
+        Column("ordered_at", "timestamp", "When it was ordered", unit="UTC"),
+        Column("quantity", "bigint", "Pieces"),
+        money("price", "Price of one"),
+        money("amount", "Price times quantity"),
+        money("refunded", "Given back on this line"),
+        money("cost", "What the pieces cost the shop").optional(),
+        Column("is_adjustment", "boolean", "Postage, fee or correction: not a product"),
+    ),
+    description="What was ordered, line by line, with what was refunded of it.",
+)
+
+REFUNDS = Contract(
+    schema="clean",
+    table="refunds",
+    grain="refund line and the order line it is set against",
+    key=("message_id", "line", "order_id", "order_line"),
+    columns=(
+        Column("message_id", "varchar", "The refund's message"),
+        Column("line", "bigint", "Line of the refund, from 1"),
+        MEMBER_ID.optional(),
+        PRODUCT_ID.optional(),
+        Column("refunded_at", "timestamp", "When it was given back", unit="UTC"),
+        Column("quantity", "bigint", "Pieces set against the order line"),
+        money("amount", "Money set against the order line"),
+        Column("order_id", "varchar", "The order, or '' where none could be found"),
+        Column("order_line", "bigint", "Its line, or 0"),
+        Column("is_adjustment", "boolean", "Postage, fee or correction: not a product"),
+        Column(
+            "match",
+            "varchar",
+            "How the order was found",
+            accepts=("referenced", "inferred", "unmatched"),
+        ),
+    ),
+    description=(
+        "A refund names its order, or is set first in, first out against the member's earlier "
+        "purchases of the product; what cannot be matched is kept and shown."
+    ),
+)
+
+ORDERS = Contract(
+    schema="clean",
+    table="orders",
+    grain="order",
+    key=("order_id",),
+    columns=(
+        Column("order_id", "varchar", "The order"),
+        MEMBER_ID.optional(),
+        Column("ordered_at", "timestamp", "When it was ordered", unit="UTC"),
+        Column("order_date", "date", "The same in the shop's time zone"),
+        Column(
+            "status",
+            "varchar",
+            "What became of it",
+            accepts=("completed", "partially_refunded", "refunded", "cancelled"),
+        ),
+        CHANNEL.optional(),
+        Column("n_items", "bigint", "Product lines"),
+        money("revenue", "Product lines; 0 if cancelled"),
+        money("refunded", "Given back; 0 if cancelled"),
+        money("net_revenue", "Revenue less refunds"),
+        money("margin", "Net revenue less cost; net revenue times the shop's margin rate if no cost"),
+        money("adjustments", "Postage, fees and corrections, not in revenue"),
+    ),
+    description="Orders with what they really brought; a cancelled order counts 0.",
+    claims={"net_revenue_is_revenue_less_refunds": "net_revenue = revenue - refunded"},
+)

@@ -1,0 +1,1 @@
+"""Features: members by day, product and now."""

@@ -1,0 +1,30 @@
+"""What the messages achieved."""
+
+from assets.columns import CAMPAIGN_ID, money, share
+from resources.contract import Column, Contract
+
+CAMPAIGN_LIFT = Contract(
+    schema="measure",
+    table="campaign_lift",
+    grain="campaign, arm and metric",
+    key=("campaign_id", "arm", "metric"),
+    columns=(
+        CAMPAIGN_ID,
+        Column("arm", "varchar", "The variant that is held against the holdout"),
+        Column("metric", "varchar", "What counts as converted", accepts=("order",)),
+        Column("assigned", "bigint", "Members assigned to the arm, messaged or not"),
+        Column("converted", "bigint", "Of these, ordered within the window"),
+        share("rate", "Converted over assigned"),
+        share("mature_rate", "Part of the assigned whose window is over; below 1 rates still rise"),
+        Column("holdout_assigned", "bigint", "Members held out"),
+        Column("holdout_converted", "bigint", "Of these, ordered within the window"),
+        Column("lift", "double", "Difference of the rates", nullable=True),
+        Column("ci_low", "double", "Newcombe's 95 % interval, lower end", nullable=True),
+        Column("ci_high", "double", "Newcombe's 95 % interval, upper end", nullable=True),
+        Column("p_value", "double", "Two-sided, pooled z test", nullable=True),
+        money("cost", "Messages times unit cost"),
+        money("revenue", "Net revenue of the arm within the window"),
+        Column("roi", "double", "Incremental revenue less cost, over cost", nullable=True),
+    ),
+    description="Intention to treat: all assigned members, delivered to or not.",
+)

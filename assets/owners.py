@@ -1,0 +1,4 @@
+"""Who answers for an asset."""
+
+DATA = "team:data"
+GROWTH = "team:growth"

@@ -1,0 +1,1 @@
+"""Push: whom to message today."""

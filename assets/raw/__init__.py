@@ -1,0 +1,1 @@
+"""Raw: what arrived."""

@@ -1,0 +1,124 @@
+"""Raw: files become records, by load date."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from assets.owners import DATA
+from assets.raw import contracts
+from assets.sql_asset import described, report, sql_asset
+from resources.config.shop import Shop
+from resources.config.sources import load_sources
+from resources.home import Home
+from resources.keys import Keyring
+from resources.shop import ShopConfig
+from resources.sources.collection import RawTables, changed, collect
+from resources.sources.files import find_arrivals
+from resources.vault import Vault
+from resources.warehouse import Warehouse
+
+TABLES = RawTables(
+    loads=contracts.LOADS,
+    rejected=contracts.REJECTED_RECORDS,
+    by_entity={
+        "events": contracts.EVENTS,
+        "products": contracts.PRODUCT_RECORDS,
+        "members": contracts.MEMBERS,
+        "consents": contracts.CONSENTS,
+    },
+)
+
+
+def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The raw tables that files fill, partitioned by load date."""
+
+    @dg.multi_asset(
+        name="collect",
+        specs=[
+            dg.AssetSpec(
+                contract.asset_key,
+                description=contract.comment,
+                owners=[DATA],
+                kinds={"python", "duckdb"},
+                group_name="raw",
+                partitions_def=load_dates,
+                metadata={"dagster/column_schema": contract.table_schema()},
+            )
+            for contract in TABLES.all
+        ],
+        pool="warehouse",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def collect_files(
+        context: dg.AssetExecutionContext,
+        shop: ShopConfig,
+        home: Home,
+        keyring: Keyring,
+        vault: Vault,
+        warehouse: Warehouse,
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        """Loads what arrived on the partitions' dates and is new or changed."""
+        wanted = {dt.date.fromisoformat(key) for key in context.partition_keys}
+        sources = load_sources(Path(shop.folder)).sources
+        arrivals = [
+            arrival
+            for arrival in find_arrivals(sources, home.landing, os.environ)
+            if arrival.load_date in wanted
+        ]
+        record = context.instance.get_run_record_by_id(context.run_id)
+        began = (
+            record.create_timestamp.replace(tzinfo=None)
+            if record
+            else max(arrival.modified_at for arrival in arrivals)
+        )
+        with warehouse.connect() as session:
+            new = changed(session, TABLES, arrivals)
+            collect(
+                session,
+                vault,
+                TABLES,
+                new,
+                keys=keyring.unlock(),
+                base_currency=shop.declared.base_currency,
+                loaded_at=began,
+            )
+            counts = {contract.table: session.count(contract) for contract in TABLES.all}
+        context.log.info(f"{len(new)} of {len(arrivals)} files were new or changed")
+        for contract in TABLES.all:
+            yield dg.MaterializeResult(
+                asset_key=contract.asset_key,
+                metadata={"dagster/row_count": counts[contract.table], "n_files": len(new)},
+            )
+
+    return collect_files
+
+
+products = sql_asset(contracts.PRODUCTS)
+
+
+def _rates(shop: Shop) -> pl.DataFrame:
+    """The shop's exchange rates, the base currency at 1, each until the next one."""
+    rows = [(shop.base_currency, dt.date(1970, 1, 1), 1.0)]
+    rows += [(each.currency, each.valid_from, each.rate) for each in shop.fx_rates]
+    schema = {"currency": pl.String, "valid_from": pl.Date, "rate": pl.Float64}
+    return (
+        pl.DataFrame(rows, schema=schema, orient="row")
+        .sort("currency", "valid_from")
+        .with_columns(pl.col("valid_from").shift(-1).over("currency").alias("valid_to"))
+    )
+
+
+@dg.asset(
+    key=contracts.FX_RATES.asset_key, kinds={"yaml", "duckdb"}, **described(contracts.FX_RATES)
+)
+def fx_rates(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
+    """Exchange rates of shop.yaml."""
+    rates = _rates(shop.declared)
+    return report(
+        warehouse, shop, lambda session, _: session.write_frame(contracts.FX_RATES, rates)
+    )

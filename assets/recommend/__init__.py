@@ -1,0 +1,1 @@
+"""Recommend: models of taste and their lists."""

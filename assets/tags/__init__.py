@@ -1,0 +1,1 @@
+"""Tags: interests of products and members."""

@@ -1,0 +1,1 @@
+"""Value: lifetime value, RFM, lifecycle, retention."""

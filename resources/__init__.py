@@ -1,0 +1,1 @@
+"""With what the pipeline works: warehouse, vault, sources, configuration, model store."""

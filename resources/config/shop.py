@@ -1,0 +1,283 @@
+"""shop.yaml: what is true of the whole shop, with presets per industry."""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, model_validator
+
+from resources.config.loading import ConfigError, Declared, load
+from resources.simulation.settings import SimulationSettings
+
+# Interest weights are kept relative to this instant, so that sums of different days just add.
+EPOCH = dt.datetime(2020, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
+
+# Starting values: length of the buying cycle and how fast interest fades.
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "e-commerce": {},
+    "education": {
+        "interest": {"half_life_days": 45},
+        "lifecycle": {"active_days": 14, "dormant_days": 45, "lost_days": 120},
+    },
+    "health": {
+        "interest": {"half_life_days": 60},
+        "lifecycle": {"active_days": 30, "dormant_days": 90, "lost_days": 365},
+    },
+    "luxury": {
+        "interest": {"half_life_days": 120},
+        "lifecycle": {"active_days": 180, "dormant_days": 365, "lost_days": 730},
+    },
+    "catering": {
+        "interest": {"half_life_days": 14},
+        "lifecycle": {"active_days": 7, "dormant_days": 21, "lost_days": 60},
+    },
+    "entertainment": {
+        "interest": {"half_life_days": 14},
+        "lifecycle": {"active_days": 30, "dormant_days": 90, "lost_days": 180},
+    },
+}
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("expected an IANA time zone such as Asia/Shanghai")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Days = Annotated[int, Field(gt=0)]
+
+
+class FxRate(Declared):
+    """Units of base currency for one unit of `currency`, from a day on."""
+
+    currency: Currency
+    valid_from: dt.date
+    rate: Positive
+
+
+class EventWeights(Declared):
+    """How much one event of a kind says about interest."""
+
+    view: float = 1
+    cart: float = 3
+    share: float = 4
+    order: float = 5
+    refund: float = -5
+
+
+class Interest(Declared):
+    """How interest is counted and fades."""
+
+    half_life_days: Positive = 30
+    prior_weight: Positive = 10
+    weights: EventWeights = EventWeights()
+
+
+class Quality(Declared):
+    """What is doubtful in a log, and when to stop."""
+
+    reject_limit: Share = 0.05
+    skew_tolerance_seconds: Annotated[int, Field(gt=0)] = 300
+    session_gap_minutes: Annotated[int, Field(gt=0)] = 30
+    bot_views_per_minute: Annotated[int, Field(gt=0)] = 60
+    bot_user_agents: str = "bot|crawl|slurp|spider|archiv|preview|headless|curl|python-requests"
+
+
+class Orders(Declared):
+    """What is a product, and what it earns where cost is not known."""
+
+    adjustment_products: str = Field(
+        default="^$", description="Regular expression of product ids that are no products"
+    )
+    margin_rate: Share = 0.3
+
+
+class Consent(Declared):
+    """Channels on which consent is taken for granted, and on what grounds."""
+
+    assumed_channels: tuple[str, ...] = ()
+    grounds: str = ""
+
+    @model_validator(mode="after")
+    def _grounds_are_given(self) -> "Consent":
+        if self.assumed_channels and not self.grounds:
+            raise ValueError("expected 'grounds': say why consent may be assumed")
+        return self
+
+
+class Recommend(Declared):
+    """ALS and the split on which it is held against popularity."""
+
+    factors: Annotated[int, Field(gt=0)] = 64
+    regularization: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    alpha: Positive = 2.0
+    iterations: Annotated[int, Field(gt=0)] = 15
+    seed: int = 20261122
+    holdout_days: Days = 28
+    repurchase_days: Days = 30
+    min_support: Annotated[int, Field(gt=0)] = 3
+
+
+class Clv(Declared):
+    """Horizon and discount of lifetime value, and when the data suffice for the model."""
+
+    horizon_months: Annotated[int, Field(gt=0)] = 12
+    monthly_discount_rate: Annotated[float, Field(ge=0)] = 0.01
+    min_buyers: Annotated[int, Field(ge=1)] = 500
+    min_days: Days = 180
+
+
+class Lifecycle(Declared):
+    """Thresholds of the lifecycle stages, in days since the last order."""
+
+    active_days: Days = 30
+    dormant_days: Days = 90
+    lost_days: Days = 180
+    resurrected_gap_days: Days = 90
+    gap_multiple: Positive = 2
+    min_p_alive: Share = 0.33
+
+
+class Rfm(Declared):
+    """Segments by scores: the first rule whose minima are met names the segment."""
+
+    class Segment(Declared):
+        """A name for members whose r, f and m reach at least these scores."""
+
+        name: str
+        r: Annotated[int, Field(ge=1, le=5)] = 1
+        f: Annotated[int, Field(ge=1, le=5)] = 1
+        m: Annotated[int, Field(ge=1, le=5)] = 1
+
+    segments: tuple[Segment, ...] = (
+        Segment(name="champions", r=4, f=4, m=4),
+        Segment(name="loyal", r=3, f=4),
+        Segment(name="big_spenders", r=3, m=4),
+        Segment(name="recent", r=5),
+        Segment(name="promising", r=4),
+        Segment(name="needs_attention", r=3),
+        Segment(name="at_risk", r=1, f=4),
+        Segment(name="about_to_sleep", r=2),
+        Segment(name="hibernating"),
+    )
+
+
+class Push(Declared):
+    """What holds for every campaign."""
+
+    salt: str = "siyu"
+    quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 22
+    quiet_until_hour: Annotated[int, Field(ge=0, le=23)] = 8
+    on_capped: Literal["drop", "defer"] = "drop"
+    default_hour: Annotated[int, Field(ge=0, le=23)] = 10
+    adult_age: Annotated[int, Field(gt=0)] = 18
+
+    class Cap(Declared):
+        """At most `messages` within `days` calendar days of the member's zone."""
+
+        messages: Annotated[int, Field(ge=0)]
+        days: Annotated[int, Field(gt=0, le=30)]
+        channel: str | None = None
+
+    caps: tuple[Cap, ...] = (Cap(messages=1, days=1), Cap(messages=3, days=7))
+
+
+class Shop(Declared):
+    """A shop: who it is, how it counts, where it draws lines."""
+
+    name: str
+    industry: Literal[
+        "e-commerce", "education", "health", "luxury", "catering", "entertainment"
+    ] = "e-commerce"
+    time_zone: TimeZone
+    base_currency: Currency
+    first_load_date: dt.date
+    default_locale: str = "en"
+    fx_rates: tuple[FxRate, ...] = ()
+    interest: Interest = Interest()
+    quality: Quality = Quality()
+    orders: Orders = Orders()
+    consent: Consent = Consent()
+    recommend: Recommend = Recommend()
+    clv: Clv = Clv()
+    lifecycle: Lifecycle = Lifecycle()
+    rfm: Rfm = Rfm()
+    push: Push = Push()
+    simulation: SimulationSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_preset(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        given = cast("dict[str, Any]", content)
+        merged = dict(given)
+        for section, values in PRESETS.get(str(given.get("industry")), {}).items():
+            own = given.get(section, {})
+            if isinstance(own, dict):
+                merged[section] = {**values, **cast("dict[str, Any]", own)}
+        return merged
+
+    def as_of(self, load_date: dt.date) -> dt.datetime:
+        """The instant at which a load date is complete: the shop's next midnight, naive UTC."""
+        midnight = dt.datetime.combine(
+            load_date + dt.timedelta(days=1), dt.time(), ZoneInfo(self.time_zone)
+        )
+        return midnight.astimezone(dt.UTC).replace(tzinfo=None)
+
+    def parameters(self, load_date: dt.date) -> dict[str, object]:
+        """The `$parameters` of sql/, as of the end of the newest load date."""
+        as_of = self.as_of(load_date)
+        weights = self.interest.weights
+        return {
+            "as_of": as_of,
+            "run_date": load_date + dt.timedelta(days=1),
+            "time_zone": self.time_zone,
+            "base_currency": self.base_currency,
+            "default_locale": self.default_locale,
+            "epoch": EPOCH,
+            "half_life_days": float(self.interest.half_life_days),
+            "prior_weight": float(self.interest.prior_weight),
+            "weight_view": float(weights.view),
+            "weight_cart": float(weights.cart),
+            "weight_share": float(weights.share),
+            "weight_order": float(weights.order),
+            "weight_refund": float(weights.refund),
+            "skew_tolerance_seconds": self.quality.skew_tolerance_seconds,
+            "session_gap_seconds": self.quality.session_gap_minutes * 60,
+            "bot_views_per_minute": self.quality.bot_views_per_minute,
+            "bot_user_agents": self.quality.bot_user_agents,
+            "adjustment_products": self.orders.adjustment_products,
+            "margin_rate": float(self.orders.margin_rate),
+            "assumed_channels": ",".join(self.consent.assumed_channels),
+            "holdout_start": as_of - dt.timedelta(days=self.recommend.holdout_days),
+            "active_days": self.lifecycle.active_days,
+            "dormant_days": self.lifecycle.dormant_days,
+            "lost_days": self.lifecycle.lost_days,
+            "resurrected_gap_days": self.lifecycle.resurrected_gap_days,
+            "gap_multiple": float(self.lifecycle.gap_multiple),
+            "min_p_alive": float(self.lifecycle.min_p_alive),
+            "adult_age": self.push.adult_age,
+            "salt": self.push.salt,
+            "quiet_from_hour": self.push.quiet_from_hour,
+            "quiet_until_hour": self.push.quiet_until_hour,
+            "on_capped": self.push.on_capped,
+            "default_hour": self.push.default_hour,
+        }
+
+
+def load_shop(folder: Path) -> Shop:
+    """The shop of a configuration folder.
+
+    Raises:
+        ConfigError: the folder or its shop.yaml is missing or wrong.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; set SIYU_CONFIG to a shop's folder")
+    return load(folder / "shop.yaml", Shop)

@@ -1,0 +1,1 @@
+"""How records come in: finding files, reading lines, mapping columns, masking identifiers."""

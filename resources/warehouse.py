@@ -1,0 +1,352 @@
+"""The one place that touches DuckDB's API: short-lived connections to the pipeline's files.
+
+DuckDB lets one process write a file and shuts every other one out meanwhile, so a connection is
+opened late, waited for when another process holds the file, and always closed.
+"""
+
+import json
+import re
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import dagster as dg
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from resources.contract import Contract
+
+SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
+# The oldest storage format that every DuckDB from 1.0 on can open, for what analysts read.
+PUBLISHED_STORAGE_VERSION = "v1.0.0"
+
+# DuckDB's errors under names that say what they mean here.
+SqlError = duckdb.Error
+FileFormatErrors = (duckdb.IOException, duckdb.InvalidInputException)
+
+_PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
+_COMMENT = re.compile(r"--[^\n]*")
+
+
+class WarehouseError(Exception):
+    """A database file cannot be used; the message says which, why and what to do."""
+
+
+def read_sql(relative: str) -> str:
+    """The text of `sql/<relative>`, e.g. `clean/events.sql`."""
+    return (SQL_ROOT / relative).read_text(encoding="utf-8")
+
+
+def parameters_used(sql: str) -> frozenset[str]:
+    """The names of the `$parameters` in a statement."""
+    return frozenset(_PARAMETER.findall(_COMMENT.sub("", sql)))
+
+
+def tables_read(sql: str) -> frozenset[str]:
+    """The qualified tables that one SELECT reads, as `schema.table`.
+
+    Raises:
+        ValueError: the text is not exactly one SELECT, or does not parse.
+    """
+    with duckdb.connect() as connection:
+        row = connection.execute("select json_serialize_sql($sql)", {"sql": sql}).fetchone()
+    tree = cast("dict[str, Any]", json.loads(row[0])) if row else {}
+    if tree.get("error"):
+        raise ValueError(f"not one SELECT: {tree.get('error_message', 'it does not parse')}")
+    if len(cast("list[object]", tree.get("statements", []))) != 1:
+        raise ValueError("not one SELECT: several statements")
+    found: set[str] = set()
+    pending: list[Any] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            members = cast("dict[str, Any]", node)
+            if members.get("type") == "BASE_TABLE" and members.get("schema_name"):
+                found.add(f"{members['schema_name']}.{members['table_name']}")
+            pending.extend(members.values())
+        elif isinstance(node, list):
+            pending.extend(cast("list[Any]", node))
+    return frozenset(found)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One open connection: what assets may do with a database."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Runs a statement; of `parameters`, only those it names are passed."""
+        self._run(sql, parameters)
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a query, for small results."""
+        return self._run(sql, parameters).fetchall()
+
+    def scalar(self, sql: str, parameters: Mapping[str, object] | None = None) -> Any:
+        """The first column of the first row, or None."""
+        rows = self.rows(sql, parameters)
+        return rows[0][0] if rows else None
+
+    def table(self, sql: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The column names and at most `limit` rows of a query."""
+        relation = self.connection.sql(sql).limit(limit)
+        return relation.columns, relation.fetchall()
+
+    def frame(self, sql: str, parameters: Mapping[str, object] | None = None) -> pl.DataFrame:
+        """A query's result as a polars frame."""
+        return self.connection.sql(sql, params=_named(sql, parameters)).pl()
+
+    def arrays(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """A query's columns as NumPy arrays (NULLs filled: use only where there are none)."""
+        columns = self._run(sql, parameters).fetchnumpy()
+        return {name: np.asarray(np.ma.getdata(values)) for name, values in columns.items()}
+
+    @contextmanager
+    def offering(self, **tables: pl.DataFrame | pa.Table) -> Generator[None]:
+        """Makes frames or Arrow tables readable by name inside the block, without copying."""
+        for name, table in tables.items():
+            self.connection.register(name, table)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self.connection.unregister(name)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """All of the block or nothing."""
+        self.connection.execute("begin")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("rollback")
+            raise
+        self.connection.execute("commit")
+
+    def exists(self, contract: Contract) -> bool:
+        """Whether the contract's table is there."""
+        found = self.scalar(
+            "select count(*) from duckdb_tables()"
+            " where schema_name = $schema_name and table_name = $table_name",
+            {"schema_name": contract.schema, "table_name": contract.table},
+        )
+        return bool(found)
+
+    def create_empty(self, contract: Contract) -> None:
+        """Creates the contract's table if it is not there."""
+        columns = ", ".join(
+            f"{column.quoted} {column.type}{'' if column.nullable else ' not null'}"
+            for column in contract.columns
+        )
+        self.execute(f"create schema if not exists {contract.schema}")
+        if not self.exists(contract):
+            self.execute(f"create table {contract.name} ({columns})")
+            self.comment(contract)
+
+    def create_table(
+        self,
+        contract: Contract,
+        select_sql: str,
+        parameters: Mapping[str, object] | None = None,
+    ) -> int:
+        """Replaces the contract's table by a SELECT's rows, cast to the declared types.
+
+        Returns the number of rows. Old rows stay until the transaction commits.
+        """
+        columns = ", ".join(
+            f"cast({column.quoted} as {column.type}) as {column.quoted}"
+            for column in contract.columns
+        )
+        self.execute(f"create schema if not exists {contract.schema}")
+        self.execute(
+            f"create or replace table {contract.name} as select {columns} from ({select_sql}\n)",
+            parameters,
+        )
+        self.comment(contract)
+        return self.count(contract)
+
+    def write_frame(self, contract: Contract, frame: pl.DataFrame) -> int:
+        """Replaces the contract's table by a frame's rows. Returns the number of rows."""
+        with self.offering(incoming=frame):
+            return self.create_table(contract, f"select {contract.column_list} from incoming")
+
+    def insert(
+        self,
+        contract: Contract,
+        select_sql: str,
+        parameters: Mapping[str, object] | None = None,
+    ) -> None:
+        """Appends a SELECT's rows, matched to the contract's columns by name."""
+        names = contract.column_list
+        self.execute(
+            f"insert into {contract.name} ({names}) select {names} from ({select_sql}\n)",
+            parameters,
+        )
+
+    def count(self, contract: Contract) -> int:
+        """How many rows the contract's table has."""
+        return int(self.scalar(f"select count(*) from {contract.name}"))
+
+    def comment(self, contract: Contract) -> None:
+        """Stores the contract's meaning in the database, for whoever opens it."""
+        self.execute(f"comment on table {contract.name} is {_quoted(contract.comment)}")
+        for column in contract.columns:
+            self.execute(
+                f"comment on column {contract.name}.{column.quoted} is {_quoted(column.comment)}"
+            )
+
+    def _run(self, sql: str, parameters: Mapping[str, object] | None) -> duckdb.DuckDBPyConnection:
+        return self.connection.execute(sql, _named(sql, parameters))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A DuckDB file, its limits and how long to wait for its lock."""
+
+    path: Path
+    threads: int = 4
+    memory_limit: str = "3GB"
+    lock_timeout_seconds: float = 60.0
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False) -> Generator[Session]:
+        """An open session, closed on leaving.
+
+        Raises:
+            WarehouseError: the file is missing, damaged, or still locked after the wait.
+        """
+        connection = self._open(read_only=read_only)
+        try:
+            for statement in read_sql("prelude.sql").split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            yield Session(connection)
+        finally:
+            connection.close()
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        if read_only and not self.path.exists():
+            raise WarehouseError(f"{self.path}: no such file; `siyu run` makes it")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        settings: dict[str, Any] = {
+            "threads": self.threads,
+            "memory_limit": self.memory_limit,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        delay = 0.05
+        while True:
+            try:
+                return duckdb.connect(self.path, read_only=read_only, config=settings)
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise WarehouseError(
+                        f"{self.path}: cannot be opened ({_first_line(error)}); "
+                        "restore it from a backup, or move it away and run `siyu run` again"
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise WarehouseError(
+                        f"{self.path}: still locked by {_lock_holder(error)} after "
+                        f"{self.lock_timeout_seconds:.0f} s; close that program and run again "
+                        "(readers should open analytics.duckdb, which is never locked)"
+                    ) from error
+            time.sleep(delay)
+            delay = min(delay * 1.5, 1.0)
+
+
+class Warehouse(dg.ConfigurableResource[Any]):
+    """The pipeline's own database, `warehouse.duckdb`."""
+
+    path: str
+    threads: int = 4
+    memory_limit: str = "3GB"
+    lock_timeout_seconds: float = 60.0
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False) -> Generator[Session]:
+        """An open session on the warehouse (see `Database.connect`)."""
+        database = Database(
+            Path(self.path), self.threads, self.memory_limit, self.lock_timeout_seconds
+        )
+        with database.connect(read_only=read_only) as session:
+            yield session
+
+    def create_table(
+        self,
+        contract: Contract,
+        select_sql: str,
+        parameters: Mapping[str, object] | None = None,
+    ) -> int:
+        """Replaces a table by a SELECT's rows in one transaction; returns their number."""
+        with self.connect() as session, session.transaction():
+            return session.create_table(contract, select_sql, parameters)
+
+    def write_frame(self, contract: Contract, frame: pl.DataFrame) -> int:
+        """Replaces a table by a frame's rows in one transaction; returns their number."""
+        with self.connect() as session, session.transaction():
+            return session.write_frame(contract, frame)
+
+    def frame(self, sql: str, parameters: Mapping[str, object] | None = None) -> pl.DataFrame:
+        """A query's result as a polars frame."""
+        with self.connect() as session:
+            return session.frame(sql, parameters)
+
+    def publish(self, contracts: Sequence[Contract], target: Path) -> int:
+        """Copies the contracts' tables to a new file and puts it in `target`'s place.
+
+        Readers of the old file keep it until they reconnect; a failure leaves it untouched.
+        Returns the new file's size in bytes.
+        """
+        beside = target.with_name(f".{target.name}.new")
+        beside.unlink(missing_ok=True)
+        try:
+            with self.connect() as session:
+                session.execute(
+                    f"attach {_quoted(str(beside))} as published"
+                    f" (storage_version {_quoted(PUBLISHED_STORAGE_VERSION)})"
+                )
+                for contract in contracts:
+                    session.execute(f"create schema if not exists published.{contract.schema}")
+                    session.execute(
+                        f"create table published.{contract.name} as"
+                        f" select {contract.column_list} from {contract.name}"
+                    )
+                session.execute("use published")
+                for contract in contracts:
+                    session.comment(contract)
+                session.execute("use memory" if self.path == ":memory:" else "use warehouse")
+                session.execute("detach published")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+        return target.stat().st_size
+
+
+def _named(sql: str, parameters: Mapping[str, object] | None) -> dict[str, object] | None:
+    used = parameters_used(sql) if parameters else frozenset[str]()
+    return {name: value for name, value in (parameters or {}).items() if name in used} or None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].removeprefix("IO Error: ")
+
+
+def _lock_holder(error: Exception) -> str:
+    found = re.search(r"held in (\S+) \(PID (\d+)\)", str(error))
+    return f"process {found[2]} ({Path(found[1]).name})" if found else "another process"

@@ -1,0 +1,16 @@
+-- One row per accepted consent record of the files being loaded.
+select
+    $source as source,
+    staged.path,
+    staged.line,
+    person.pseudonym as identifier,
+    staged.channel,
+    coalesce(staged.purpose, 'marketing') as purpose,
+    staged.status,
+    staged."at",
+    regexp_replace(staged.proof, $email, '***', 'g') as proof,
+    files.load_date
+from staged
+join files on files.path = staged.path
+join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key
+where staged.reason is null

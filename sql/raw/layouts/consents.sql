@@ -1,0 +1,32 @@
+-- Siyu's own consent layout, one JSON object per statement of a member and line.
+with fields as (
+    select
+        path, line, text, is_utf8,
+        case when is_utf8 and json_valid(text) and json_type(text) = 'OBJECT' then
+            json_extract_string(text, [
+                '$.user_id', '$.channel', '$.purpose', '$.status', '$.at', '$.proof'
+            ])
+        end as f
+    from lines
+    where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+)
+select
+    path,
+    line,
+    case
+        when not is_utf8 then 'not UTF-8'
+        when f is null then 'not a JSON object'
+        when coalesce(f[1], '') = '' then 'user_id is missing'
+        when coalesce(f[2], '') = '' then 'channel is missing'
+        when coalesce(f[4], '') not in ('granted', 'denied', 'revoked')
+            then 'status is not granted, denied or revoked'
+        when try_cast(f[5] as timestamp) is null then 'at is not an ISO 8601 time'
+    end as reason,
+    text as payload,
+    f[1] as user_key,
+    f[2] as channel,
+    coalesce(f[3], 'marketing') as purpose,
+    f[4] as status,
+    try_cast(f[5] as timestamp) as "at",
+    f[6] as proof
+from fields

@@ -1,0 +1,44 @@
+-- Siyu's own member layout, one JSON object per member and line.
+-- Phone, e-mail and openid leave as `addresses` for the vault and stay nowhere else.
+with fields as (
+    select
+        path, line, text, is_utf8,
+        case when is_utf8 and json_valid(text) and json_type(text) = 'OBJECT' then
+            json_extract_string(text, [
+                '$.user_id', '$.signed_up_at', '$.locale', '$.time_zone', '$.country',
+                '$.birth_year', '$.channel', '$.attributes', '$.phone', '$.email', '$.openid',
+                '$.device_token'
+            ])
+        end as f
+    from lines
+    where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+)
+select
+    path,
+    line,
+    case
+        when not is_utf8 then 'not UTF-8'
+        when f is null then 'not a JSON object'
+        when coalesce(f[1], '') = '' then 'user_id is missing'
+        when f[2] is not null and try_cast(f[2] as timestamp) is null
+            then 'signed_up_at is not an ISO 8601 time'
+    end as reason,
+    text as payload,
+    f[1] as user_key,
+    try_cast(f[2] as timestamp) as signed_up_at,
+    f[3] as locale,
+    f[4] as time_zone,
+    f[5] as country,
+    try_cast(f[6] as integer) as birth_year,
+    f[7] as channel,
+    coalesce(f[8], '{}') as attributes,
+    list_filter(
+        [
+            {'channel': 'sms', 'address': f[9]},
+            {'channel': 'email', 'address': f[10]},
+            {'channel': 'wechat', 'address': f[11]},
+            {'channel': 'app_push', 'address': f[12]}
+        ],
+        lambda entry: coalesce(entry.address, '') <> ''
+    ) as addresses
+from fields

@@ -1,0 +1,27 @@
+-- One row per accepted member record of the files being loaded.
+-- Of the year of birth only a band of five years is kept, of the addresses only their channels.
+select
+    $source as source,
+    staged.path,
+    staged.line,
+    person.pseudonym as user_id,
+    staged.signed_up_at,
+    staged.locale,
+    staged.time_zone,
+    staged.country,
+    staged.birth_year - staged.birth_year % 5 as birth_year_band,
+    staged.channel,
+    list_sort(list_transform(coalesce(staged.addresses, []), lambda entry: entry.channel))
+        as addressable_channels,
+    case
+        when contains(cleared, '@') then regexp_replace(cleared, $email, '***', 'g')
+        else cleared
+    end as attributes,
+    files.load_date
+from (
+    select *, regexp_replace(coalesce(attributes, '{}'), $direct_pair, '"\1":null', 'g') as cleared
+    from staged
+    where reason is null
+) as staged
+join files on files.path = staged.path
+join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key

@@ -1,0 +1,28 @@
+"""Lines: every byte of a file in exactly one line, in order."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resources.sources.lines import read_lines
+
+
+@given(st.binary(max_size=300))
+def test_lines_hold_the_whole_file(tmp_path_factory, content: bytes) -> None:
+    file: Path = tmp_path_factory.mktemp("lines") / "x.jsonl"
+    file.write_bytes(content)
+    table = read_lines(file, "x.jsonl")
+    expected = content.split(b"\n")
+    if expected[-1] == b"":
+        expected.pop()
+    found = [text.removesuffix("\n") for text in table["text"].to_pylist()]
+    assert found == [line.decode("utf-8", "replace") for line in expected]
+    assert table["line"].to_pylist() == list(range(1, len(expected) + 1))
+    flags = table["is_utf8"].to_pylist()
+    assert [line.decode("utf-8", "ignore").encode() == line for line in expected] == flags
+
+
+def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    assert read_lines(tmp_path / "x", "x").num_rows == 0

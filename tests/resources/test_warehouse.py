@@ -1,0 +1,174 @@
+"""The warehouse: transactions, locks, publishing, meaning stored with the data."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from resources.contract import Column, Contract
+from resources.warehouse import (
+    Database,
+    SqlError,
+    Warehouse,
+    WarehouseError,
+    parameters_used,
+    tables_read,
+)
+
+THINGS = Contract(
+    schema="clean",
+    table="things",
+    grain="thing",
+    key=("thing_id",),
+    columns=(
+        Column("thing_id", "bigint", "Which"),
+        Column("kind", "varchar", "What's it", accepts=("a", "b")),
+        Column("at", "double", "Reserved as a word", unit="days", nullable=True),
+    ),
+    description="Things.",
+    claims={"days_are_positive": '"at" is null or "at" > 0'},
+)
+ROWS = pl.DataFrame({"thing_id": [1, 2], "kind": ["a", "b"], "at": [1.5, None]})
+
+
+def test_written_rows_come_back_with_the_declared_types(warehouse: Warehouse) -> None:
+    assert warehouse.write_frame(THINGS, ROWS) == 2
+    assert warehouse.frame("select * from clean.things order by thing_id").equals(ROWS)
+
+
+def test_meaning_is_stored_in_the_database(warehouse: Warehouse) -> None:
+    warehouse.write_frame(THINGS, ROWS)
+    with warehouse.connect() as session:
+        assert session.scalar("select comment from duckdb_tables()") == "One row per thing. Things."
+        comments = session.rows("select comment from duckdb_columns() where table_name = 'things'")
+    assert [comment for (comment,) in comments] == ["Which", "What's it", "Reserved as a word [days]"]
+
+
+def test_a_failed_transaction_leaves_the_old_table(warehouse: Warehouse) -> None:
+    warehouse.write_frame(THINGS, ROWS)
+    with (
+        pytest.raises(SqlError),
+        warehouse.connect() as session,
+        session.transaction(),
+    ):
+        session.create_table(THINGS, "select 9 as thing_id, 'a' as kind, null as at")
+        session.execute("select no_such_function()")
+    assert warehouse.frame("select * from clean.things").height == 2
+
+
+def test_generated_checks_count_offending_rows(warehouse: Warehouse) -> None:
+    bad = pl.DataFrame(
+        {"thing_id": [1, 1, 3], "kind": ["a", None, "z"], "at": [1.0, -2.0, None]},
+        schema=ROWS.schema,
+    )
+    warehouse.write_frame(THINGS, bad)
+    with warehouse.connect() as session:
+        found = {
+            name: session.scalar(f"select {expression} from clean.things")
+            for name, expression in THINGS.checks().items()
+        }
+    assert found == {
+        "thing_id_is_unique": 1,
+        "required_columns_are_filled": 1,
+        "kind_is_known": 1,
+        "days_are_positive": 1,
+    }
+
+
+def test_publishing_replaces_the_file_and_keeps_readers_of_the_old_one(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    target = tmp_path / "analytics.duckdb"
+    warehouse.write_frame(THINGS, ROWS)
+    warehouse.publish([THINGS], target)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", _READER, str(target)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline().strip() == "2"
+    warehouse.write_frame(THINGS, ROWS.head(1))
+    warehouse.publish([THINGS], target)
+    answer, _ = reader.communicate("again\n", timeout=30)
+    assert answer.strip() == "2"
+    with Database(target).connect(read_only=True) as session:
+        assert session.scalar("select count(*) from clean.things") == 1
+        assert session.scalar("select comment from duckdb_tables()") == "One row per thing. Things."
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "analytics.duckdb",
+        "warehouse.duckdb",
+    ]
+
+
+def test_a_failed_publication_leaves_yesterdays_file(warehouse: Warehouse, tmp_path: Path) -> None:
+    target = tmp_path / "analytics.duckdb"
+    target.write_bytes(b"yesterday")
+    with pytest.raises(SqlError):
+        warehouse.publish([THINGS], target)
+    assert target.read_bytes() == b"yesterday"
+    assert not list(tmp_path.glob(".*"))
+
+
+_READER = textwrap.dedent("""
+    import sys, duckdb
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        for _ in range(2):
+            print(connection.execute("select count(*) from clean.things").fetchall()[0][0], flush=True)
+            sys.stdin.readline()
+""")
+
+_HOLDER = textwrap.dedent("""
+    import sys, duckdb
+    with duckdb.connect(sys.argv[1]):
+        print("held", flush=True)
+        sys.stdin.readline()
+""")
+
+
+def test_a_held_lock_is_waited_for_then_reported_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    impatient = Database(path, lock_timeout_seconds=0.2)
+    with pytest.raises(WarehouseError) as caught, impatient.connect():
+        pass
+    assert f"still locked by process {holder.pid}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    holder.communicate("go\n", timeout=30)
+    with impatient.connect() as session:
+        assert session.scalar("select 1") == 1
+
+
+def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(WarehouseError, match="cannot be opened"), Database(path).connect():
+        pass
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_missing_file_is_not_made_by_looking(tmp_path: Path) -> None:
+    database = Database(tmp_path / "analytics.duckdb")
+    with pytest.raises(WarehouseError, match="no such file"), database.connect(read_only=True):
+        pass
+    assert not database.path.exists()
+
+
+def test_tables_read_leaves_out_ctes_and_refuses_what_is_no_select() -> None:
+    sql = "with e as (select a from raw.events) select a from e join clean.x using (a) where $p"
+    assert tables_read(sql) == {"raw.events", "clean.x"}
+    assert parameters_used(sql + " -- $not_this") == {"p"}
+    for wrong in ("drop table x", "select 1; select 2", "selec"):
+        with pytest.raises(ValueError, match="not one SELECT"):
+            tables_read(wrong)
