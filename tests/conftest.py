@@ -69,7 +69,11 @@ class Tables:
 
     def given(self, contract: Contract, rows: Sequence[Mapping[str, object]] = ()) -> None:
         """Fills a table; columns left out are NULL, or a neutral value where NULL is refused."""
-        self.session.create_empty(contract)
+        with self.session.transaction():
+            self.session.create_empty(contract)
+            self._insert(contract, rows)
+
+    def _insert(self, contract: Contract, rows: Sequence[Mapping[str, object]]) -> None:
         for row in rows:
             if unknown := set(row) - set(contract.column_names):
                 raise ValueError(f"{contract.name} has no columns {sorted(unknown)}")
@@ -89,7 +93,8 @@ class Tables:
         """Makes the contract's table from its SQL file and returns its rows, by key."""
         select_sql = read_sql(f"{contract.schema}/{contract.table}.sql")
         values = {**self.shop.parameters(load_date), **parameters}
-        self.session.create_table(contract, select_sql, values)
+        with self.session.transaction():
+            self.session.create_table(contract, select_sql, values)
         return self.rows(contract)
 
     def rows(self, contract: Contract) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ PRODUCT_TAGS = Contract(
     columns=(
         PRODUCT_ID,
         TAG,
-        share("score", "1 for the shop's own tags, else the model's probability"),
+        share("score", "1 for the shop's own tags, the model's probability, or a keyword's weight"),
         Column(
             "source",
             "varchar",
@@ -20,7 +20,7 @@ PRODUCT_TAGS = Contract(
             accepts=("catalogue", "predicted", "keyword"),
         ),
     ),
-    description="Tags of the catalogue; where it has none, tags predicted from the text.",
+    description="Tags of the catalogue; where it has none, predicted from text or its keywords.",
     owner=GROWTH,
     claims={"score_is_a_share": "score between 0 and 1"},
 )
@@ -33,13 +33,13 @@ MEMBER_TAGS = Contract(
     columns=(
         MEMBER_ID,
         TAG,
-        share("score", "Part of her decayed interest, shrunk towards the shop's (prior 10)"),
+        share("score", "Part of her decayed interest, shrunk towards the shop's by the prior"),
         Column("lift", "double", "Score over the shop's average share of the tag"),
         Column("support", "bigint", "Interactions behind it"),
-        share("confidence", "Support over support plus the prior weight of 10"),
+        share("confidence", "Support over support plus the prior weight"),
         Column("first_seen_at", "timestamp", "First interaction", unit="UTC"),
         Column("last_seen_at", "timestamp", "Last interaction", unit="UTC"),
-        Column("expires_at", "timestamp", "When it has decayed to nothing", unit="UTC"),
+        Column("expires_at", "timestamp", "When it has decayed to a 20th of a view", unit="UTC"),
     ),
     description="Interests by decayed behaviour: how strong, how sure, until when.",
     owner=GROWTH,

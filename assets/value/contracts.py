@@ -72,9 +72,7 @@ LIFECYCLE = Contract(
     columns=(
         MEMBER_ID,
         Column("stage", "varchar", "Where she is", accepts=STAGES),
-        Column(
-            "previous_stage", "varchar", "Where she was before", nullable=True, accepts=STAGES
-        ),
+        Column("previous_stage", "varchar", "Where she was before", nullable=True, accepts=STAGES),
         Column(
             "entered_at",
             "timestamp",

@@ -74,7 +74,7 @@ class EventWeights(Declared):
 class Interest(Declared):
     """How interest is counted and fades."""
 
-    half_life_days: Positive = 30
+    half_life_days: Annotated[float, Field(ge=5)] = 30
     prior_weight: Positive = 10
     weights: EventWeights = EventWeights()
 
@@ -142,6 +142,12 @@ class Lifecycle(Declared):
     resurrected_gap_days: Days = 90
     gap_multiple: Positive = 2
     min_p_alive: Share = 0.33
+
+    @model_validator(mode="after")
+    def _days_rise(self) -> "Lifecycle":
+        if not self.active_days < self.dormant_days < self.lost_days:
+            raise ValueError("expected active_days < dormant_days < lost_days")
+        return self
 
 
 class Rfm(Declared):

@@ -74,8 +74,9 @@ def collect(
         SourceError: a file cannot be read; batches before it are loaded.
         ConfigError: a mapping does not fit its file.
     """
-    for contract in tables.all:
-        session.create_empty(contract)
+    with session.transaction():
+        for contract in tables.all:
+            session.create_empty(contract)
     for _, of_source in groupby(arrivals, key=lambda arrival: arrival.source.id):
         for batch in batches(list(of_source)):
             stage(session, batch)

@@ -32,12 +32,12 @@ def read_lines(file: Path, path: str) -> pa.Table:
         ends = np.append(ends, len(content))
     offsets = np.concatenate([[0], ends]).astype(np.int64)
     is_utf8 = np.ones(len(ends), dtype=bool)
+    text = pa.LargeStringArray.from_buffers(
+        len(ends), pa.py_buffer(offsets.tobytes()), pa.py_buffer(content)
+    )
     try:
-        content.decode("utf-8")
-        text = pa.LargeStringArray.from_buffers(
-            len(ends), pa.py_buffer(offsets.tobytes()), pa.py_buffer(content)
-        )
-    except UnicodeDecodeError:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
         lines = [content[start:end] for start, end in itertools.pairwise(offsets)]
         is_utf8 = np.array([_is_utf8(line) for line in lines], dtype=bool)
         text = pa.array([line.decode("utf-8", "replace") for line in lines], pa.large_string())

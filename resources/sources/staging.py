@@ -5,6 +5,7 @@ its entity; people are still in clear there (`user_key`, `anonymous_key`, `addre
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
@@ -68,12 +69,14 @@ def control_total(session: Session, source: FileSource) -> object:
 
 
 def _stage_lines(session: Session, source: FileSource, batch: Sequence[Arrival]) -> None:
-    tables: list[pa.Table] = []
-    for arrival in batch:
+    def read(arrival: Arrival) -> pa.Table:
         try:
-            tables.append(read_lines(arrival.file, arrival.path))
+            return read_lines(arrival.file, arrival.path)
         except OSError as error:
             raise unreadable(source, arrival.file, error.strerror or "unknown error") from error
+
+    with ThreadPoolExecutor() as threads:
+        tables = list(threads.map(read, batch))
     with session.offering(lines=pa.concat_tables(tables)):
         layout = read_sql(f"raw/layouts/{source.layout}.sql")
         session.execute(f"create or replace temp table staged as {layout}")

@@ -10,7 +10,7 @@ with fields as (
             ])
         end as f
     from lines
-    where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+    where case when strlen(text) > 4 then true else trim(text, chr(10) || chr(13) || ' ') <> '' end
 )
 select
     path,
@@ -25,7 +25,7 @@ select
             then 'price is not a number'
         when f[7] is not null and try_cast(f[7] as varchar[]) is null then 'tags are not a list'
     end as reason,
-    text as payload,
+    case when reason is not null then text end as payload,
     f[1] as product_id,
     coalesce(f[2], 'product') as kind,
     f[3] as title,

@@ -8,7 +8,7 @@ with fields as (
             ])
         end as f
     from lines
-    where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+    where case when strlen(text) > 4 then true else trim(text, chr(10) || chr(13) || ' ') <> '' end
 )
 select
     path,
@@ -22,7 +22,7 @@ select
             then 'status is not granted, denied or revoked'
         when try_cast(f[5] as timestamp) is null then 'at is not an ISO 8601 time'
     end as reason,
-    text as payload,
+    case when reason is not null then text end as payload,
     f[1] as user_key,
     f[2] as channel,
     coalesce(f[3], 'marketing') as purpose,

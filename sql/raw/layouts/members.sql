@@ -1,5 +1,6 @@
 -- Siyu's own member layout, one JSON object per member and line.
--- Phone, e-mail and openid leave as `addresses` for the vault and stay nowhere else.
+-- Phone, e-mail and openid leave as `addresses` for the vault and stay nowhere else. The app is
+-- reached by device token, or by the user id as the push provider's alias.
 with fields as (
     select
         path, line, text, is_utf8,
@@ -11,7 +12,7 @@ with fields as (
             ])
         end as f
     from lines
-    where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+    where case when strlen(text) > 4 then true else trim(text, chr(10) || chr(13) || ' ') <> '' end
 )
 select
     path,
@@ -23,7 +24,7 @@ select
         when f[2] is not null and try_cast(f[2] as timestamp) is null
             then 'signed_up_at is not an ISO 8601 time'
     end as reason,
-    text as payload,
+    case when reason is not null then text end as payload,
     f[1] as user_key,
     try_cast(f[2] as timestamp) as signed_up_at,
     f[3] as locale,
@@ -37,7 +38,7 @@ select
             {'channel': 'sms', 'address': f[9]},
             {'channel': 'email', 'address': f[10]},
             {'channel': 'wechat', 'address': f[11]},
-            {'channel': 'app_push', 'address': f[12]}
+            {'channel': 'app_push', 'address': coalesce(f[12], f[1])}
         ],
         lambda entry: coalesce(entry.address, '') <> ''
     ) as addresses

@@ -12,7 +12,7 @@ with fields as (
             ])
         end as f
     from lines
-    where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+    where case when strlen(text) > 4 then true else trim(text, chr(10) || chr(13) || ' ') <> '' end
 ),
 typed as (
     select
@@ -40,7 +40,7 @@ select
             or year(received_at) not between 1990 and 2100
             or year(sent_at) not between 1990 and 2100 then 'a time lies outside 1990 to 2100'
     end as reason,
-    text as payload,
+    case when reason is not null then text end as payload,
     f[1] as message_id,
     f[2] as event_type,
     case when f[2] = 'track' then f[3] end as event_name,

@@ -1,0 +1,139 @@
+-- One row per member and product with which she had to do: the interaction matrix.
+-- An interaction is a view, a cart or wishlist addition, a share, or an order line; what was
+-- returned of an order line counts against it. weight = sum of w * 0.5^(age in days / half-life),
+-- w by kind from shop.yaml; forward_weight is the same sum with ages taken from the epoch, so that
+-- sums of different days just add: weight = forward_weight * 2^((epoch - as_of) / half-life).
+-- Cancelled orders and adjustments are no interest. For comparing models, train_weight is what the
+-- weight was at holdout_start, holdout_weight what has come since, without what was returned.
+-- Contributions are added as decimals, so that the order of rows cannot change the last digit.
+with events as (
+    select member_id, product_id, event_name, occurred_at
+    from clean.events
+    where
+        not is_bot
+        and member_id is not null
+        and product_id is not null
+        and occurred_at < $as_of
+        and event_name in (
+            'Product Viewed',
+            'Product Added',
+            'Product Added to Wishlist',
+            'Product Shared',
+            'Cart Shared'
+        )
+),
+
+orders as (
+    select order_id
+    from clean.orders
+    where status <> 'cancelled'
+),
+
+order_items as (
+    select order_id, line, member_id, product_id, ordered_at
+    from clean.order_items
+    where not is_adjustment and member_id is not null and ordered_at < $as_of
+),
+
+refunds as (
+    select order_id, order_line, refunded_at
+    from clean.refunds
+    where match <> 'unmatched' and refunded_at < $as_of
+),
+
+order_lines as (
+    select i.order_id, i.line, i.member_id, i.product_id, i.ordered_at
+    from order_items as i
+    join orders as o on o.order_id = i.order_id
+),
+
+interactions as (
+    select
+        member_id,
+        product_id,
+        occurred_at,
+        case
+            when event_name = 'Product Viewed' then 'view'
+            when event_name in ('Product Added', 'Product Added to Wishlist') then 'cart'
+            else 'share'
+        end as kind
+    from events
+    union all
+    select member_id, product_id, ordered_at as occurred_at, 'order' as kind
+    from order_lines
+    union all
+    select l.member_id, l.product_id, r.refunded_at as occurred_at, 'refund' as kind
+    from refunds as r
+    join order_lines as l on l.order_id = r.order_id and l.line = r.order_line
+),
+
+weighed as (
+    select
+        member_id,
+        product_id,
+        kind,
+        occurred_at,
+        case kind
+            when 'view' then $weight_view
+            when 'cart' then $weight_cart
+            when 'share' then $weight_share
+            when 'order' then $weight_order
+            else $weight_refund
+        end as weight,
+        (unix_timestamp($as_of) - unix_timestamp(occurred_at)) / 86400e0 as age_days
+    from interactions
+),
+
+decayed as (
+    select
+        member_id,
+        product_id,
+        kind,
+        occurred_at,
+        cast(weight * power(2e0, -age_days / $half_life_days) as decimal(38, 18)) as weight
+    from weighed
+),
+
+pairs as (
+    select
+        member_id,
+        product_id,
+        cast(sum(weight) as double) as weight,
+        cast(
+            sum(weight) filter (where occurred_at < $holdout_start) as double
+        ) as weight_before_holdout,
+        cast(
+            sum(weight) filter (where occurred_at >= $holdout_start and weight > 0) as double
+        ) as weight_in_holdout,
+        count(*) filter (where kind = 'view') as n_views,
+        count(*) filter (where kind = 'cart') as n_carts,
+        count(*) filter (where kind = 'order') as n_orders,
+        count(*) filter (where kind = 'share') as n_shares,
+        min(occurred_at) filter (where kind <> 'refund') as first_at,
+        max(occurred_at) filter (where kind <> 'refund') as last_at,
+        max(occurred_at) filter (where kind = 'order') as last_ordered_at,
+        min(occurred_at) filter (where kind = 'view') as first_viewed_at
+    from decayed
+    group by member_id, product_id
+)
+
+select
+    member_id,
+    product_id,
+    weight,
+    weight * power(
+        2e0, (unix_timestamp($as_of) - unix_timestamp($epoch)) / 86400e0 / $half_life_days
+    ) as forward_weight,
+    n_views,
+    n_carts,
+    n_orders,
+    n_shares,
+    first_at,
+    last_at,
+    last_ordered_at,
+    first_viewed_at,
+    coalesce(weight_before_holdout, 0e0) * power(
+        2e0, (unix_timestamp($as_of) - unix_timestamp($holdout_start)) / 86400e0 / $half_life_days
+    ) as train_weight,
+    coalesce(weight_in_holdout, 0e0) as holdout_weight
+from pairs
