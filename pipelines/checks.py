@@ -1,0 +1,111 @@
+"""Blocking checks: one set per contract, generated, and the few that span tables."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.clean.contracts import ORDERS
+from assets.raw.contracts import LOADS
+from resources.contract import Contract
+from resources.shop import ShopConfig
+from resources.warehouse import Warehouse, read_sql
+
+_ERROR = dg.AssetCheckSeverity.ERROR
+_SHOWN_REJECTS = 3
+
+
+def contract_checks(contract: Contract) -> dg.AssetChecksDefinition:
+    """The contract's promises, held against its table in one scan."""
+    counts = contract.checks()
+
+    @dg.multi_asset_check(
+        name=f"checks_of__{contract.schema}__{contract.table}",
+        specs=[
+            dg.AssetCheckSpec(
+                name,
+                asset=contract.asset_key,
+                blocking=True,
+                description=f"Offending rows, of which there must be none: {expression}",
+            )
+            for name, expression in counts.items()
+        ],
+        pool="warehouse",
+    )
+    def hold_to_contract(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+        with warehouse.connect() as session:
+            row = session.rows(f"select {', '.join(counts.values())} from {contract.name}")[0]
+        for name, n_offending in zip(counts, row, strict=True):
+            yield dg.AssetCheckResult(
+                check_name=name,
+                asset_key=contract.asset_key,
+                passed=n_offending == 0,
+                severity=_ERROR,
+                metadata={"offending_rows": int(n_offending)},
+                description=None
+                if n_offending == 0
+                else f"{contract.name}: {name.replace('_', ' ')} fails on {n_offending} rows",
+            )
+
+    return hold_to_contract
+
+
+@dg.asset_check(asset=LOADS.asset_key, blocking=True, pool="warehouse")
+def reject_rate_is_within_limit(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No source gave, on any load date, a larger share of bad records than the shop allows."""
+    limit = shop.declared.quality.reject_limit
+    with warehouse.connect() as session:
+        over = session.rows(
+            "select source, load_date, sum(n_rejected)::bigint, sum(n_records)::bigint"
+            " from raw.loads group by all having sum(n_rejected) > $reject_limit * sum(n_records)"
+            " order by load_date, source",
+            {"reject_limit": limit},
+        )
+        if not over:
+            return dg.AssetCheckResult(passed=True, severity=_ERROR, metadata={"limit": limit})
+        source, load_date, n_rejected, n_records = over[0]
+        first = session.rows(
+            "select path, line, reason from raw.rejected_records"
+            " where source = $source and load_date = $load_date order by path, line limit $shown",
+            {"source": source, "load_date": load_date, "shown": _SHOWN_REJECTS},
+        )
+    shown = "; ".join(f"{path} line {line}: {reason}" for path, line, reason in first)
+    return dg.AssetCheckResult(
+        passed=False,
+        severity=_ERROR,
+        metadata={"limit": limit, "loads_over_limit": len(over)},
+        description=(
+            f"source '{source}' on {load_date}: {n_rejected} of {n_records} records rejected, over "
+            f"the limit of {limit:.1%} ({shown}); correct the file and send it again, or raise "
+            "quality.reject_limit in shop.yaml"
+        ),
+    )
+
+
+@dg.asset_check(asset=ORDERS.asset_key, blocking=True, pool="warehouse")
+def orders_reconcile_with_source(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """What the source says it holds is found again, to the cent, in the parts it was cut into."""
+    with warehouse.connect() as session:
+        parameters = shop.parameters(session)
+        declared = session.scalar("select sum(control_total) from raw.loads")
+        parts = session.rows(read_sql("questions/orders_reconciliation.sql"), parameters)
+    total = sum(amount for _, _, amount in parts)
+    metadata: dict[str, Any] = {f"{part}_amount": float(amount) for part, _, amount in parts}
+    metadata |= {f"{part}_lines": int(n_lines) for part, n_lines, _ in parts}
+    metadata["total"] = float(total)
+    if declared is None:
+        return dg.AssetCheckResult(
+            passed=True,
+            severity=_ERROR,
+            metadata=metadata,
+            description="No source declares a control total; the parts are shown.",
+        )
+    metadata["control_total"] = float(declared)
+    return dg.AssetCheckResult(
+        passed=declared == total,
+        severity=_ERROR,
+        metadata=metadata,
+        description=None
+        if declared == total
+        else f"the parts add up to {total}, the sources declare {declared}: lines were lost",
+    )

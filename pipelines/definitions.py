@@ -1,0 +1,79 @@
+"""Everything that Dagster sees, for one shop and one home."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+
+warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
+
+from assets.partitions import load_dates  # noqa: E402
+from assets.publish.assets import published  # noqa: E402
+from assets.raw.assets import collected  # noqa: E402
+from pipelines import checks  # noqa: E402
+from pipelines.catalogue import STAGES, contracts  # noqa: E402
+from pipelines.jobs import JOBS  # noqa: E402
+from pipelines.schedules import schedules  # noqa: E402
+from pipelines.sensors import after_upstream_sensor, landing_files  # noqa: E402
+from resources.config.campaigns import load_campaigns  # noqa: E402
+from resources.config.shop import load_shop  # noqa: E402
+from resources.config.sources import load_sources  # noqa: E402
+from resources.home import Home  # noqa: E402
+from resources.keys import Keyring  # noqa: E402
+from resources.shop import ShopConfig  # noqa: E402
+from resources.vault import Vault  # noqa: E402
+from resources.warehouse import Warehouse  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_CONFIG = ROOT / "config" / "demo"
+DEFAULT_HOME = ROOT / ".siyu"
+
+
+def places(environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """The shop's folder (SIYU_CONFIG) and where its data live (SIYU_HOME)."""
+    config = Path(environment.get("SIYU_CONFIG", DEFAULT_CONFIG))
+    home = Path(environment.get("SIYU_HOME", DEFAULT_HOME))
+    return config.expanduser().absolute(), home.expanduser().absolute()
+
+
+def build_definitions(
+    config: Path, home: Path, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
+    """The pipeline of the shop in `config`, with its data in `home`.
+
+    Raises:
+        ConfigError: the shop's configuration is wrong.
+    """
+    shop = load_shop(config)
+    load_sources(config)
+    load_campaigns(config)
+    place = Home(path=str(home))
+    keyring = Keyring(home=str(home), is_simulated=shop.simulation is not None)
+    every = contracts()
+    spanning = [checks.reject_rate_is_within_limit, checks.orders_reconcile_with_source]
+    held = [checks.contract_checks(contract) for contract in every] + spanning
+    stages = dg.load_assets_from_modules([module for _, module in STAGES.values()])
+    analytics = published(
+        [contract for contract in every if contract.is_published],
+        [key for check in held for key in check.check_keys],
+    )
+    return dg.Definitions(
+        assets=[collected(load_dates(shop)), *stages, analytics],
+        asset_checks=held,
+        jobs=JOBS,
+        schedules=schedules(shop),
+        sensors=[landing_files, after_upstream_sensor],
+        resources={
+            "shop": ShopConfig(folder=str(config)),
+            "home": place,
+            "keyring": keyring,
+            "vault": Vault(path=str(place.vault), keyring=keyring),
+            "warehouse": Warehouse(path=str(place.warehouse)),
+        },
+        loggers=loggers,
+    )
+
+
+defs = build_definitions(*places(os.environ))

@@ -1,0 +1,185 @@
+"""`siyu run`: collect what is new, refresh everything after it, each as a recorded run."""
+
+import datetime as dt
+import errno
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from assets.raw.assets import TABLES
+from pipelines.definitions import build_definitions
+from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
+from pipelines.progress import StageProgress, run_logger, stage_of
+from resources.config.shop import Shop, load_shop
+from resources.config.sources import load_sources
+from resources.home import Home
+from resources.keys import Keyring
+from resources.sources.collection import changed
+from resources.sources.files import Arrival, SourceError, find_arrivals
+from resources.vault import Vault
+from resources.warehouse import Database
+
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
+_LOCK_SECONDS = 60.0
+
+
+class RunFailed(Exception):
+    """A run did not succeed; the message gives the reason in one line, and the log's path."""
+
+
+@dataclass
+class RunReport:
+    """What a `siyu run` did: load dates, seconds per stage, checks per stage, the log."""
+
+    first: dt.date
+    last: dt.date
+    newest: dt.date
+    n_new_files: int
+    log: Path
+    wall_seconds: float = 0.0
+    step_seconds: dict[str, float] = field(default_factory=dict[str, float])
+    checks_passed: Counter[str] = field(default_factory=Counter[str])
+
+
+def run_pipeline(
+    config: Path,
+    place: Home,
+    console: Console,
+    *,
+    began_at: dt.datetime,
+    first: dt.date | None = None,
+    last: dt.date | None = None,
+) -> RunReport:
+    """Collects the load dates from `first` to `last` (default: all with new files), then refreshes.
+
+    Raises:
+        RunFailed: a step or a blocking check failed; the published file stays as it was.
+        ConfigError, SecretError, SourceError, WarehouseError: nothing was begun.
+    """
+    shop = load_shop(config)
+    keyring = Keyring(home=place.path, is_simulated=shop.simulation is not None)
+    Vault(path=str(place.vault), keyring=keyring).check_key()
+    with sole_run(place, _LOCK_SECONDS):
+        new, dates = _pending(config, place, shop, first, last)
+        place.logs.mkdir(parents=True, exist_ok=True)
+        log = place.logs / f"{began_at:%Y%m%dT%H%M%S}.log"
+        newest = max(dates[-1], _newest_loaded(place) or dates[-1])
+        report = RunReport(dates[0], dates[-1], newest, len(new), log)
+        listeners: list[StageProgress] = []
+        loggers = {"run_log": run_logger(log, lambda event: listeners[0].see(event))}
+        definitions = build_definitions(config, Path(place.path), loggers)
+        jobs = [definitions.resolve_job_def(name) for name in ("ingest", "refresh")]
+        spans = ({_RANGE_START: str(dates[0]), _RANGE_END: str(dates[-1])}, dict[str, str]())
+        progress = StageProgress(console, [node.name for job in jobs for node in job.nodes])
+        listeners.append(progress)
+        with instance_of(place) as instance, progress:
+            end_killed_runs(instance)
+            for job, span in zip(jobs, spans, strict=True):
+                _execute(job, instance, place, report, span)
+                report.step_seconds = progress.seconds
+    return report
+
+
+def _pending(
+    config: Path, place: Home, shop: Shop, first: dt.date | None, last: dt.date | None
+) -> tuple[list[Arrival], list[dt.date]]:
+    """The new or changed files in the range asked for, and the load dates to collect."""
+    arrivals = find_arrivals(load_sources(config).sources, place.landing, os.environ)
+    if not arrivals:
+        raise SourceError(
+            f"{place.landing}: no source of {config / 'sources.yaml'} finds a file; "
+            "put files there (for the demo shop: `siyu simulate`) and run again"
+        )
+    for arrival in arrivals:
+        if arrival.load_date < shop.first_load_date:
+            raise SourceError(
+                f"source '{arrival.source.id}': {arrival.file}: load date {arrival.load_date} is "
+                f"before first_load_date {shop.first_load_date} of shop.yaml; correct one of them"
+            )
+    asked = [
+        arrival
+        for arrival in arrivals
+        if (first is None or arrival.load_date >= first)
+        and (last is None or arrival.load_date <= last)
+    ]
+    if not asked:
+        raise SourceError(f"no file has a load date from {first or '…'} to {last or '…'}")
+    new = asked
+    if place.warehouse.exists():
+        with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
+            new = changed(session, TABLES, asked)
+    # With nothing new the newest date is looked at again: a no-op that lets the rest refresh.
+    dates = sorted({arrival.load_date for arrival in new})
+    dates = dates or [max(arrival.load_date for arrival in asked)]
+    return new, dates
+
+
+def _newest_loaded(place: Home) -> dt.date | None:
+    if not place.warehouse.exists():
+        return None
+    with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
+        if not session.exists(TABLES.loads):
+            return None
+        return session.scalar("select max(load_date) from raw.loads")
+
+
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    place: Home,
+    report: RunReport,
+    tags: dict[str, str],
+) -> None:
+    began = time.perf_counter()
+    result = job.execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        tags={**tags, OWN_RUN_TAG: "1"},
+        run_config={"loggers": {"run_log": {}}},
+    )
+    report.wall_seconds += time.perf_counter() - began
+    events = result.all_events
+    report.checks_passed.update(
+        stage_of(event.step_key or "")
+        for event in events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION"
+        and event.asset_check_evaluation_data.passed
+    )
+    if not result.success:
+        raise RunFailed(f"{_reason(events, place)} (the whole log: {report.log})")
+
+
+def _reason(events: Sequence[dg.DagsterEvent], place: Home) -> str:
+    """Why a run failed, in one line: the failed checks' words, else the innermost error's."""
+    for event in events:
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed and evaluation.description:
+                return f"check failed: {evaluation.description}"
+    for event in events:
+        if event.event_type_value == "STEP_FAILURE":
+            return f"{event.step_key}: {_innermost(event.step_failure_data.error, place)}"
+    return "the run failed before its first step"
+
+
+def _innermost(error: Any, place: Home) -> str:
+    while error is not None and error.cause is not None and error.cls_name.startswith("Dagster"):
+        error = error.cause
+    if error is None:
+        return "unknown error"
+    text = str(error.message).strip().splitlines()[0]
+    if os.strerror(errno.ENOSPC) in error.message:
+        return (
+            f"the disk with {place.folder} is full ({text}); free some space and run again: "
+            "what was being written has been undone"
+        )
+    known = ("ConfigError", "SecretError", "SourceError", "WarehouseError", "NotPublishable")
+    return text.partition(": ")[2] if error.cls_name.endswith(known) else text

@@ -1,0 +1,365 @@
+"""The whole way on a small simulated shop, and what must not change its outcome."""
+
+import datetime as dt
+import io
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from rich.console import Console
+
+from pipelines.catalogue import STAGES, contracts
+from pipelines.definitions import ROOT
+from pipelines.runs import RunFailed, RunReport, run_pipeline
+from resources.config.shop import load_shop
+from resources.home import Home
+from resources.simulation import simulate
+from resources.sources.files import SourceError
+from resources.warehouse import Database
+
+BEGAN = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+# What says when and from where a file was loaded, not what was in it.
+CIRCUMSTANCES = {"loaded_at", "modified_at"}
+# Decisions are a record of runs: a member decided on yesterday is not decided on again.
+BY_CONTENT = [stage for stage in STAGES if stage not in ("push", "measure")]
+
+
+def small_config(folder: Path, **changes: Any) -> Path:
+    """The demo shop's configuration, with a few hundred members."""
+    shutil.copytree(ROOT / "config" / "demo", folder)
+    path = folder / "shop.yaml"
+    shop = yaml.safe_load(path.read_text(encoding="utf-8"))
+    shop["simulation"] |= {"members": 300, "products": 80, "days": 10}
+    shop["recommend"] |= {"factors": 8, "iterations": 3, "holdout_days": 3}
+    shop |= changes
+    path.write_text(yaml.safe_dump(shop, allow_unicode=True), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_config(tmp_path_factory.mktemp("config") / "small")
+
+
+@pytest.fixture(scope="session")
+def landing(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Path:
+    folder = tmp_path_factory.mktemp("simulated")
+    settings = load_shop(config).simulation
+    assert settings
+    simulate(settings, folder / "landing", folder / "truth")
+    return folder / "landing"
+
+
+def new_home(folder: Path, landing: Path, *, is_copied: bool = False) -> Home:
+    """A home with the simulated landing folder and a fixed secret."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "secret").write_text("0123456789abcdef" * 4, encoding="utf-8")
+    if is_copied:
+        shutil.copytree(landing, folder / "landing")
+    else:
+        (folder / "landing").symlink_to(landing)
+    return Home(path=str(folder))
+
+
+def run(config: Path, home: Home, **dates: dt.date) -> RunReport:
+    console = Console(file=io.StringIO())
+    return run_pipeline(config, home, console, began_at=BEGAN, **dates)
+
+
+def fingerprints(path: Path, stages: list[str]) -> dict[str, tuple[int, str]]:
+    """Rows and an order-free checksum of every table."""
+    found: dict[str, tuple[int, str]] = {}
+    with Database(path, threads=2).connect() as session:
+        for contract in contracts():
+            if contract.schema in stages:
+                columns = ", ".join(
+                    column.quoted
+                    for column in contract.columns
+                    if column.name not in CIRCUMSTANCES
+                )
+                found[contract.name] = session.rows(
+                    f"select count(*), md5(coalesce(sum(hash(row({columns}))::hugeint), 0)::varchar)"
+                    f" from {contract.name}"
+                )[0]
+    return found
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, config: Path, landing: Path) -> Home:
+    """A home after one whole run."""
+    home = new_home(tmp_path_factory.mktemp("finished") / "home", landing)
+    run(config, home)
+    return home
+
+
+def test_every_stage_has_rows(finished: Home) -> None:
+    made = fingerprints(finished.warehouse, list(STAGES))
+    empty = {name for name, (n_rows, _) in made.items() if n_rows == 0}
+    # Nobody's window after an assignment is over on the day of the assignment.
+    assert empty <= {"measure.campaign_lift"}
+
+
+def test_nothing_is_lost_on_the_way_in(finished: Home, landing: Path) -> None:
+    lines = sum(
+        len(file.read_bytes().splitlines()) for file in (landing / "events").glob("*.jsonl")
+    )
+    with Database(finished.warehouse).connect() as session:
+        accepted = session.scalar("select count(*) from raw.events where source = 'events'")
+        rejected = session.scalar("select count(*) from raw.rejected_records")
+    assert accepted + rejected == lines
+    assert rejected > 0
+
+
+def test_dirt_is_found_in_the_amounts_that_were_put_in(finished: Home, landing: Path) -> None:
+    truth = pl.read_json(landing.parent / "truth" / "dirt.json")
+    with Database(finished.warehouse).connect() as session:
+        rejected = session.scalar("select count(*) from raw.rejected_records")
+        copies = session.scalar(
+            "select count(*) - count(distinct message_id) from raw.events where source = 'events'"
+        )
+    totals = truth["totals"][0]
+    assert rejected == totals["broken_lines"]
+    assert copies == totals["duplicates"]
+
+
+def test_running_again_changes_nothing(
+    tmp_path: Path, config: Path, landing: Path, finished: Home
+) -> None:
+    before = fingerprints(finished.warehouse, list(STAGES))
+    report = run(config, finished)
+    assert report.n_new_files == 0
+    assert fingerprints(finished.warehouse, list(STAGES)) == before
+
+
+def test_days_in_another_order_end_in_the_same_tables(
+    tmp_path: Path, config: Path, landing: Path, finished: Home
+) -> None:
+    home = new_home(tmp_path / "home", landing)
+    days = sorted({file.stem for file in (landing / "events").glob("*.jsonl")})
+    cut = dt.date.fromisoformat(days[6])
+    run(config, home, first=cut)
+    run(config, home, last=cut)
+    assert fingerprints(home.warehouse, BY_CONTENT) == fingerprints(finished.warehouse, BY_CONTENT)
+
+
+def test_split_renamed_and_resent_files_end_in_the_same_events(
+    tmp_path: Path, config: Path, landing: Path, finished: Home
+) -> None:
+    home = new_home(tmp_path / "home", landing, is_copied=True)
+    folder = home.landing / "events"
+    chance = random.Random(7)
+    for file in sorted(folder.glob("*.jsonl")):
+        lines = file.read_bytes().splitlines(keepends=True)
+        chance.shuffle(lines)
+        half = len(lines) // 2
+        (folder / f"{file.stem}-a.jsonl").write_bytes(b"".join(lines[:half]))
+        (folder / f"{file.stem}-b.jsonl").write_bytes(b"".join(lines[half:]))
+        file.unlink()
+    run(config, home)
+    stages = ["features", "tags", "value"]
+    assert fingerprints(home.warehouse, stages) == fingerprints(finished.warehouse, stages)
+
+
+def test_no_identifier_stands_in_clear(finished: Home, landing: Path) -> None:
+    members = pl.read_ndjson(next(iter(sorted((landing / "members").glob("*.jsonl")))))
+    secrets = [
+        value.encode()
+        for column in ("user_id", "phone", "email", "openid")
+        for value in members[column].drop_nulls().to_list()[:40]
+    ]
+    events = pl.read_ndjson(
+        next(iter(sorted((landing / "events").glob("*.jsonl")))), ignore_errors=True
+    )
+    secrets += [value.encode() for value in events["anonymousId"].drop_nulls().to_list()[:40]]
+    for path in (finished.warehouse, finished.analytics, finished.vault):
+        content = path.read_bytes()
+        assert not [secret for secret in secrets if secret in content], path.name
+    logs = b"".join(file.read_bytes() for file in finished.logs.iterdir())
+    assert not [secret for secret in secrets if secret in logs]
+    own_secret = (finished.folder / "secret").read_bytes().strip()
+    for path in finished.folder.rglob("*"):
+        if path.is_file() and path.name != "secret":
+            assert own_secret not in path.read_bytes(), path
+
+
+def test_the_push_list_respects_consent_caps_and_slots(finished: Home) -> None:
+    with Database(finished.analytics).connect(read_only=True) as session:
+        n_sent = session.scalar("select count(*) from push.push_list")
+        without_consent = session.scalar(
+            "select count(*) from push.push_list join clean.members using (member_id)"
+            " where not list_contains(consented_channels, push_list.channel)"
+        )
+        twice = session.rows(
+            "select member_id, channel, slot from push.push_list group by all having count(*) > 1"
+        )
+        most = session.scalar(
+            "select max(n) from (select count(*) as n from push.push_list group by member_id, slot)"
+        )
+        undecided = session.scalar(
+            "select count(*) from push.eligibility anti join push.decisions"
+            " using (campaign_id, member_id)"
+        )
+    assert n_sent > 0
+    assert (without_consent, twice, undecided) == (0, [], 0)
+    assert most <= 2
+
+
+def test_lists_for_upload_are_for_the_owner_alone(finished: Home) -> None:
+    files = [path for path in finished.outbound.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".csv", ".jsonl"}
+    for path in files:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+    listed = pl.concat([pl.read_csv(path, infer_schema=False) for path in files if path.suffix == ".csv"])
+    with Database(finished.analytics).connect(read_only=True) as session:
+        keys = {key for (key,) in session.rows("select dedupe_key from push.push_list")}
+    assert set(listed["dedupe_key"]) == keys
+    assert listed["address"].null_count() == 0
+    assert not listed["text"].str.contains(r"\{|\}").any()
+
+
+def test_published_tables_carry_their_meaning(finished: Home) -> None:
+    with Database(finished.analytics).connect(read_only=True) as session:
+        silent = session.rows("select table_name from duckdb_tables() where comment is null")
+        mute = session.rows("select column_name from duckdb_columns() where comment is null")
+        schemas = {name for (name,) in session.rows("select distinct schema_name from duckdb_tables()")}
+        raw = session.rows("select table_name from duckdb_tables() where schema_name = 'raw'")
+    assert (silent, mute) == ([], [])
+    assert schemas == set(STAGES)
+    assert raw == [("products",)]
+
+
+def test_too_many_rejects_stop_the_run_before_anything_changes(
+    tmp_path: Path, config: Path, landing: Path
+) -> None:
+    home = new_home(tmp_path / "home", landing, is_copied=True)
+    days = sorted((home.landing / "events").glob("*.jsonl"))
+    last = dt.date.fromisoformat(days[-1].stem)
+    run(config, home, last=last - dt.timedelta(days=1))
+    before = fingerprints(home.warehouse, ["clean", "features", "value", "push"])
+    published = home.analytics.read_bytes()
+    lines = days[-1].read_bytes().splitlines(keepends=True)
+    days[-1].write_bytes(b"".join(lines) + b'{"oops\n' * (len(lines) // 10))
+    with pytest.raises(RunFailed) as caught:
+        run(config, home)
+    message = str(caught.value)
+    assert "source 'events'" in message
+    assert "not a JSON object" in message
+    assert days[-1].name in message
+    assert "\n" not in message
+    assert fingerprints(home.warehouse, ["clean", "features", "value", "push"]) == before
+    assert home.analytics.read_bytes() == published
+    days[-1].write_bytes(b"".join(lines))
+    run(config, home)
+    with Database(home.analytics).connect(read_only=True) as session:
+        assert session.scalar("select max(event_date) from clean.events") >= last
+
+
+def siyu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from pipelines.cli import main; main()", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The error a person sees: one line, and a failing exit code."""
+    assert result.returncode == 1, result.stderr
+    lines = [line for line in result.stderr.splitlines() if not line.startswith((" - ", "nanobind", "See "))]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("siyu: ")
+    return lines[0]
+
+
+BROKEN: list[tuple[str, Callable[[Path, Path], None], str]] = [
+    (
+        "unknown key",
+        lambda config, _: (config / "shop.yaml").write_text(
+            (config / "shop.yaml").read_text(encoding="utf-8").replace("time_zone:", "timezone:"),
+            encoding="utf-8",
+        ),
+        "did you mean 'time_zone'?",
+    ),
+    (
+        "bad YAML",
+        lambda config, _: (config / "sources.yaml").write_text("sources: [", encoding="utf-8"),
+        "sources.yaml, line 1",
+    ),
+    (
+        "wrong column",
+        lambda config, _: (config / "sources.yaml").write_text(
+            (config / "sources.yaml").read_text(encoding="utf-8").replace("ordered_at", "orderd"),
+            encoding="utf-8",
+        ),
+        "the file's columns are: order_id, user_id, ordered_at",
+    ),
+    (
+        "missing file",
+        lambda config, _: (config / "sources.yaml").write_text(
+            (config / "sources.yaml")
+            .read_text(encoding="utf-8")
+            .replace("orders_history/*.csv", "nowhere.csv"),
+            encoding="utf-8",
+        ),
+        "no such file",
+    ),
+    (
+        "another secret",
+        lambda _, home: (home / "secret").write_text("f" * 64, encoding="utf-8"),
+        "made with another SIYU_SECRET",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "breaks", "words"), BROKEN, ids=[case[0] for case in BROKEN])
+def test_bad_input_is_one_line_and_harms_nothing(
+    name: str,
+    breaks: Callable[[Path, Path], None],
+    words: str,
+    tmp_path: Path,
+    config: Path,
+    landing: Path,
+    finished: Home,
+) -> None:
+    own_config, own_home = tmp_path / "config", tmp_path / "home"
+    shutil.copytree(config, own_config)
+    shutil.copytree(finished.folder, own_home, symlinks=True)
+    history = own_home / "warehouse.duckdb"
+    with Database(history).connect() as session:
+        session.execute("delete from raw.loads where source = 'orders_history'")
+    before = fingerprints(history, BY_CONTENT)
+    published = (own_home / "analytics.duckdb").read_bytes()
+    breaks(own_config, own_home)
+    line = one_line(siyu("run", SIYU_CONFIG=str(own_config), SIYU_HOME=str(own_home)))
+    assert words in line
+    assert fingerprints(history, BY_CONTENT) == before
+    assert (own_home / "analytics.duckdb").read_bytes() == published
+
+
+def test_a_real_shop_without_a_secret_is_refused(tmp_path: Path, config: Path) -> None:
+    shop = tmp_path / "config"
+    shutil.copytree(config, shop)
+    text = (shop / "shop.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    del content["simulation"]
+    (shop / "shop.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    line = one_line(siyu("run", SIYU_CONFIG=str(shop), SIYU_HOME=str(tmp_path / "home")))
+    assert "SIYU_SECRET is not set; make one with" in line
+
+
+def test_an_empty_landing_folder_is_told_what_to_do(tmp_path: Path, config: Path) -> None:
+    with pytest.raises(SourceError, match="`siyu simulate`"):
+        run(config, Home(path=str(tmp_path)))
