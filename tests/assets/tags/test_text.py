@@ -180,6 +180,14 @@ def test_no_two_keywords_of_a_title_share_a_word_and_none_has_too_many():
         assert len(tags) <= 2
 
 
+def test_words_that_meet_by_chance_are_no_phrase():
+    titles = [
+        f"item{number}x {'green' if number < 40 else ''} {'lamp' if 30 <= number < 70 else ''}"
+        for number in range(500)
+    ]
+    assert set(keywords(titles)["tag"]) == {"green", "lamp"}
+
+
 def test_chinese_titles_have_keywords_without_a_tokenizer():
     nouns = ("明前龙井绿茶", "连衣裙", "速开露营帐篷", "猫粮")
     titles = [

@@ -1,0 +1,131 @@
+"""The gates before the arm, one by one and in their order."""
+
+import datetime as dt
+
+import pytest
+
+import assets.clean.contracts as clean
+from assets.push import contracts
+
+LOAD_DATE = dt.date(2026, 9, 14)
+ME = {
+    "member_id": 1,
+    "is_identified": True,
+    "is_minor": False,
+    "consented_channels": ["sms"],
+    "addressable_channels": ["email", "sms"],
+}
+INPUTS = (contracts.CAMPAIGNS, contracts.AUDIENCES, contracts.VARIABLES)
+
+
+@pytest.fixture
+def verdict(tables):
+    """Reason and rule for a member with the given differences from one whom no gate stops."""
+
+    def decide(is_selected=True, needs=(), missing=(), **differences):
+        for contract in (clean.MEMBERS, *INPUTS):
+            tables.given(contract)
+            tables.session.execute(f"delete from {contract.name}")
+        tables.given(clean.MEMBERS, [{**ME, "time_zone": "Asia/Shanghai", **differences}])
+        tables.given(
+            contracts.CAMPAIGNS,
+            [
+                {
+                    "campaign_id": "spring",
+                    "channel": "sms",
+                    "is_running": True,
+                    "variables": list(needs),
+                }
+            ],
+        )
+        selected = [{"campaign_id": "spring", "member_id": 1}]
+        tables.given(contracts.AUDIENCES, selected if is_selected else [])
+        tables.given(contracts.VARIABLES, [{"member_id": 1, "missing": list(missing)}])
+        rows = tables.run(contracts.ELIGIBILITY, LOAD_DATE)
+        assert tables.offending(contracts.ELIGIBILITY) == {}
+        return [(row["reason"], row["rule"]) for row in rows]
+
+    return decide
+
+
+def test_whom_no_gate_stops_is_eligible(verdict):
+    assert verdict() == [(None, None)]
+
+
+def test_no_consent_on_the_channel(verdict):
+    assert verdict(consented_channels=["email"]) == [("no consent", None)]
+
+
+def test_minors_are_suppressed(verdict):
+    assert verdict(is_minor=True) == [("suppressed", "minor")]
+
+
+def test_no_address_on_the_channel(verdict):
+    assert verdict(addressable_channels=["email"]) == [("no address", None)]
+
+
+def test_not_in_audience(verdict):
+    assert verdict(is_selected=False) == [("not in audience", None)]
+
+
+def test_whom_a_text_has_nothing_to_say_to_is_out_of_the_audience(verdict):
+    assert verdict(needs=["product_title", "tag"], missing=["stage", "tag"]) == [
+        ("not in audience", "no value for {tag}")
+    ]
+
+
+def test_a_variable_that_no_text_needs_may_be_missing(verdict):
+    assert verdict(needs=["product_title"], missing=["tag"]) == [(None, None)]
+
+
+def test_the_first_gate_that_shuts_is_the_reason(verdict):
+    everything = {
+        "consented_channels": [],
+        "is_minor": True,
+        "addressable_channels": [],
+        "is_selected": False,
+    }
+    reasons = []
+    for gate in list(everything):
+        reasons += verdict(**everything)
+        everything.pop(gate)
+    assert [reason for reason, _ in reasons] == [
+        "no consent",
+        "suppressed",
+        "no address",
+        "not in audience",
+    ]
+
+
+def test_only_identified_members_are_candidates(verdict):
+    assert verdict(is_identified=False) == []
+
+
+def test_every_identified_member_is_a_candidate_of_every_running_campaign(tables):
+    tables.given(
+        clean.MEMBERS,
+        [{**ME, "member_id": number, "time_zone": "Asia/Shanghai"} for number in (1, 2)],
+    )
+    tables.given(
+        contracts.CAMPAIGNS,
+        [
+            {"campaign_id": "a", "channel": "sms", "is_running": True},
+            {"campaign_id": "b", "channel": "email", "is_running": True},
+            {"campaign_id": "over", "channel": "sms", "is_running": False},
+        ],
+    )
+    tables.given(contracts.AUDIENCES, [{"campaign_id": "a", "member_id": 2}])
+    tables.given(contracts.VARIABLES)
+    rows = tables.run(contracts.ELIGIBILITY, LOAD_DATE)
+    assert [(row["campaign_id"], row["member_id"], row["reason"]) for row in rows] == [
+        ("a", 1, "not in audience"),
+        ("a", 2, None),
+        ("b", 1, "no consent"),
+        ("b", 2, "no consent"),
+    ]
+
+
+def test_nobody_gives_an_empty_table(tables):
+    for contract in (clean.MEMBERS, *INPUTS):
+        tables.given(contract)
+    assert tables.run(contracts.ELIGIBILITY, LOAD_DATE) == []
