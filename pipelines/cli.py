@@ -88,7 +88,7 @@ def simulate() -> None:
     with console.status("simulating the shop …"):
         report = simulate_shop(settings, place.landing, place.truth)
     console.print(
-        f"{report.n_lines:,} event lines, {report.n_bytes / 1e6:,.0f} MB: {place.landing}"
+        f"{report.n_event_lines:,} event lines, {report.n_bytes / 1e6:,.0f} MB: {place.landing}"
     )
 
 

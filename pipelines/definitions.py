@@ -54,7 +54,8 @@ def build_definitions(
     every = contracts()
     spanning = [checks.reject_rate_is_within_limit, checks.orders_reconcile_with_source]
     held = [checks.contract_checks(contract) for contract in every] + spanning
-    stages = dg.load_assets_from_modules([module for _, module in STAGES.values()])
+    modules = [module for _, module in STAGES.values()]
+    stages = dg.load_assets_from_modules(modules)  # pyright: ignore[reportUnknownMemberType]
     analytics = published(
         [contract for contract in every if contract.is_published],
         [key for check in held for key in check.check_keys],
@@ -76,4 +77,7 @@ def build_definitions(
     )
 
 
-defs = build_definitions(*places(os.environ))
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The pipeline that the environment names, built when Dagster asks for it."""
+    return build_definitions(*places(os.environ))

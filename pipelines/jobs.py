@@ -10,28 +10,28 @@ _COLLECTED = dg.AssetSelection.assets(*(contract.asset_key for contract in TABLE
 _AFTERWARDS = dg.AssetSelection.all() - _COLLECTED
 _MODELS = dg.AssetSelection.assets(PRODUCT_TAGS.asset_key, ALS_MODEL.asset_key)
 
-ingest = dg.define_asset_job(
+ingest = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]
     "ingest",
     selection=_COLLECTED,
     description="Collects the files of one load date, or of a range of them in one run.",
     executor_def=dg.in_process_executor,
 )
 
-refresh = dg.define_asset_job(
+refresh = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]
     "refresh",
     selection=_AFTERWARDS,
     description="Everything after collection, as of the newest load date, up to publishing.",
     executor_def=dg.in_process_executor,
 )
 
-nightly = dg.define_asset_job(
+nightly = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]
     "nightly",
     selection=dg.AssetSelection.all(),
     description="Collects one load date and refreshes everything after it.",
     executor_def=dg.in_process_executor,
 )
 
-retrain = dg.define_asset_job(
+retrain = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]
     "retrain",
     selection=_MODELS | (_MODELS.downstream() - _COLLECTED),
     description="Searches the recommender's settings anew and remakes what depends on models.",

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ class StageProgress:
     def __init__(self, console: Console, step_keys: Iterable[str]) -> None:
         self._totals = Counter(stage_of(key) for key in step_keys)
         self._done: Counter[str] = Counter()
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._began: dict[str, float] = {}
         self._console = console
         self._is_terminal = console.is_terminal

@@ -26,7 +26,8 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
     dates = f"{report.first}" if report.first == report.last else f"{report.first} to {report.last}"
     console.print(
         f"\n{shop.name}: load dates {dates}, {report.n_new_files} new or changed files, "
-        f"as of {shop.as_of(report.newest):%Y-%m-%d %H:%M} UTC\n"
+        f"as of {shop.as_of(report.newest):%Y-%m-%d %H:%M} UTC\n",
+        soft_wrap=True,
     )
     console.print(_stages(made, report))
     console.print("\nfrom today's push list")

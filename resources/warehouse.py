@@ -232,6 +232,7 @@ class Database:
         """
         connection = self._open(read_only=read_only)
         try:
+            connection.execute("set enable_progress_bar = false")
             for statement in read_sql("prelude.sql").split(";\n"):
                 if statement.strip():
                     connection.execute(statement)

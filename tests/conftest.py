@@ -13,6 +13,8 @@ from resources.config.shop import Shop
 from resources.contract import Contract
 from resources.warehouse import Session, Warehouse, read_sql
 
+# A whole run, shared by the tests that look at one.
+pytest_plugins = ["tests.small_shop"]
 ROOT = Path(__file__).resolve().parent.parent
 # A busy machine is no reason to fail.
 settings.register_profile("siyu", deadline=None)

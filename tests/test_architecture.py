@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from pipelines.catalogue import STAGES, contracts
-from pipelines.definitions import defs
+from pipelines.definitions import DEFAULT_CONFIG, build_definitions
 from resources.contract import Contract
 from resources.warehouse import read_sql, tables_read
 
@@ -26,7 +26,8 @@ IMPURE = {"dagster", "duckdb", "resources", "pipelines", "os", "time", "random"}
 
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 PURE = [path for path in SOURCES if path.parent.parent.name == "assets" and path.name not in GLUE]
-NODES = {node.key: node for node in defs.resolve_asset_graph().asset_nodes}
+DEFS = build_definitions(DEFAULT_CONFIG, ROOT / ".siyu")
+NODES = {node.key: node for node in DEFS.resolve_asset_graph().asset_nodes}
 SQL_FILES = sorted(
     path
     for path in (ROOT / "sql").rglob("*.sql")
@@ -50,9 +51,7 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import)
         for alias in node.names
     }
-    found |= {
-        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-    }
+    found |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     return {name.split(".")[0] for name in found}
 
 
@@ -108,7 +107,7 @@ def test_every_contract_has_an_asset_with_its_columns() -> None:
 def test_every_contract_is_held_by_blocking_checks() -> None:
     blocking = {
         (spec.asset_key, spec.name)
-        for checks in defs.asset_checks or []
+        for checks in DEFS.asset_checks or []
         for spec in checks.check_specs
         if spec.blocking
     }

@@ -1,7 +1,6 @@
 """The whole way on a small simulated shop, and what must not change its outcome."""
 
 import datetime as dt
-import io
 import os
 import random
 import shutil
@@ -9,69 +8,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 import yaml
-from rich.console import Console
 
 from pipelines.catalogue import STAGES, contracts
 from pipelines.definitions import ROOT
-from pipelines.runs import RunFailed, RunReport, run_pipeline
-from resources.config.shop import load_shop
+from pipelines.runs import RunFailed
 from resources.home import Home
-from resources.simulation import simulate
 from resources.sources.files import SourceError
 from resources.warehouse import Database
+from tests.small_shop import new_home, run
 
-BEGAN = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 # What says when and from where a file was loaded, not what was in it.
 CIRCUMSTANCES = {"loaded_at", "modified_at"}
 # Decisions are a record of runs: a member decided on yesterday is not decided on again.
 BY_CONTENT = [stage for stage in STAGES if stage not in ("push", "measure")]
-
-
-def small_config(folder: Path, **changes: Any) -> Path:
-    """The demo shop's configuration, with a few hundred members."""
-    shutil.copytree(ROOT / "config" / "demo", folder)
-    path = folder / "shop.yaml"
-    shop = yaml.safe_load(path.read_text(encoding="utf-8"))
-    shop["simulation"] |= {"members": 300, "products": 80, "days": 10}
-    shop["recommend"] |= {"factors": 8, "iterations": 3, "holdout_days": 3}
-    shop |= changes
-    path.write_text(yaml.safe_dump(shop, allow_unicode=True), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_config(tmp_path_factory.mktemp("config") / "small")
-
-
-@pytest.fixture(scope="session")
-def landing(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Path:
-    folder = tmp_path_factory.mktemp("simulated")
-    settings = load_shop(config).simulation
-    assert settings
-    simulate(settings, folder / "landing", folder / "truth")
-    return folder / "landing"
-
-
-def new_home(folder: Path, landing: Path, *, is_copied: bool = False) -> Home:
-    """A home with the simulated landing folder and a fixed secret."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "secret").write_text("0123456789abcdef" * 4, encoding="utf-8")
-    if is_copied:
-        shutil.copytree(landing, folder / "landing")
-    else:
-        (folder / "landing").symlink_to(landing)
-    return Home(path=str(folder))
-
-
-def run(config: Path, home: Home, **dates: dt.date) -> RunReport:
-    console = Console(file=io.StringIO())
-    return run_pipeline(config, home, console, began_at=BEGAN, **dates)
 
 
 def fingerprints(path: Path, stages: list[str]) -> dict[str, tuple[int, str]]:
@@ -81,23 +34,13 @@ def fingerprints(path: Path, stages: list[str]) -> dict[str, tuple[int, str]]:
         for contract in contracts():
             if contract.schema in stages:
                 columns = ", ".join(
-                    column.quoted
-                    for column in contract.columns
-                    if column.name not in CIRCUMSTANCES
+                    column.quoted for column in contract.columns if column.name not in CIRCUMSTANCES
                 )
                 found[contract.name] = session.rows(
                     f"select count(*), md5(coalesce(sum(hash(row({columns}))::hugeint), 0)::varchar)"
                     f" from {contract.name}"
                 )[0]
     return found
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, config: Path, landing: Path) -> Home:
-    """A home after one whole run."""
-    home = new_home(tmp_path_factory.mktemp("finished") / "home", landing)
-    run(config, home)
-    return home
 
 
 def test_every_stage_has_rows(finished: Home) -> None:
@@ -218,7 +161,9 @@ def test_lists_for_upload_are_for_the_owner_alone(finished: Home) -> None:
     for path in files:
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
-    listed = pl.concat([pl.read_csv(path, infer_schema=False) for path in files if path.suffix == ".csv"])
+    listed = pl.concat(
+        [pl.read_csv(path, infer_schema=False) for path in files if path.suffix == ".csv"]
+    )
     with Database(finished.analytics).connect(read_only=True) as session:
         keys = {key for (key,) in session.rows("select dedupe_key from push.push_list")}
     assert set(listed["dedupe_key"]) == keys
@@ -229,8 +174,12 @@ def test_lists_for_upload_are_for_the_owner_alone(finished: Home) -> None:
 def test_published_tables_carry_their_meaning(finished: Home) -> None:
     with Database(finished.analytics).connect(read_only=True) as session:
         silent = session.rows("select table_name from duckdb_tables() where comment is null")
-        mute = session.rows("select column_name from duckdb_columns() where comment is null")
-        schemas = {name for (name,) in session.rows("select distinct schema_name from duckdb_tables()")}
+        mute = session.rows(
+            "select column_name from duckdb_columns() where not internal and comment is null"
+        )
+        schemas = {
+            name for (name,) in session.rows("select distinct schema_name from duckdb_tables()")
+        }
         raw = session.rows("select table_name from duckdb_tables() where schema_name = 'raw'")
     assert (silent, mute) == ([], [])
     assert schemas == set(STAGES)
@@ -278,7 +227,11 @@ def siyu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def one_line(result: subprocess.CompletedProcess[str]) -> str:
     """The error a person sees: one line, and a failing exit code."""
     assert result.returncode == 1, result.stderr
-    lines = [line for line in result.stderr.splitlines() if not line.startswith((" - ", "nanobind", "See "))]
+    lines = [
+        line
+        for line in result.stderr.splitlines()
+        if not line.startswith((" - ", "nanobind", "See "))
+    ]
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("siyu: ")
     return lines[0]

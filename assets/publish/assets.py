@@ -42,7 +42,7 @@ def published(
         n_bytes = warehouse.publish(contracts, home.analytics)
         return dg.MaterializeResult(
             metadata={
-                "path": dg.MetadataValue.path(str(home.analytics)),
+                "path": str(home.analytics),
                 "n_tables": len(contracts),
                 "n_bytes": n_bytes,
             }

@@ -9,6 +9,7 @@ import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -93,6 +94,8 @@ def _sound_texts(texts: dict[str, str]) -> dict[str, str]:
     return texts
 
 
+# Every asset of the push stage reads the file, and parsing SQL is its slow part.
+@cache
 def _sound_audience(sql: str) -> str:
     sql = sql.strip().removesuffix(";")
     for name in sorted(tables := tables_read(sql)):

@@ -73,7 +73,10 @@ def expand(text: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
-    details = error.errors(include_url=False)
+    # A misspelt key is also a missing one: the misspelling is what there is to correct.
+    details = sorted(
+        error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden"
+    )
     first = details[0]
     key = ".".join(str(part) for part in first["loc"]) or "the file"
     if first["type"] == "extra_forbidden":

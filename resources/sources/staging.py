@@ -102,7 +102,8 @@ def _stage_records(session: Session, source: FileSource, arrival: Arrival) -> No
         session.execute(
             "create or replace temp table staged as"
             f" select $path as path, {reason} as reason,"
-            " case when reason is not null then to_json(mapped) end as payload, mapped.*"
+            " case when reason is not null then cast(to_json(mapped) as varchar) end as payload,"
+            " mapped.*"
             f" from ({select}) as mapped"
             " union all by name select $path as path, line, reason, payload from unreadable",
             {"path": arrival.path},
@@ -202,7 +203,7 @@ def _try_each(
 
 def _reason(source: FileSource) -> str:
     cases = [
-        f'when "{_KEYS.get(name, name)}" is null' f" then '{name} is missing or not of its type'"
+        f"when \"{_KEYS.get(name, name)}\" is null then '{name} is missing or not of its type'"
         for name, is_required in FIELDS[source.entity].items()
         if is_required
     ]

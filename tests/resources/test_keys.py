@@ -26,7 +26,10 @@ def test_a_pseudonym_is_stable_and_differs_by_kind_and_secret(kind: str, identif
 def test_a_seal_opens_beside_what_it_was_bound_to_only(text: str, bound_to: str) -> None:
     sealed = KEYS.seal(text, bound_to)
     assert KEYS.open(sealed, bound_to) == text
-    for wrong_keys, wrong_place in ((KEYS, bound_to + "x"), (Keys.derived_from(SECRET + "x"), bound_to)):
+    for wrong_keys, wrong_place in (
+        (KEYS, bound_to + "x"),
+        (Keys.derived_from(SECRET + "x"), bound_to),
+    ):
         with pytest.raises(SecretError):
             wrong_keys.open(sealed, wrong_place)
 

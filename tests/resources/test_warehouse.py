@@ -44,7 +44,11 @@ def test_meaning_is_stored_in_the_database(warehouse: Warehouse) -> None:
     with warehouse.connect() as session:
         assert session.scalar("select comment from duckdb_tables()") == "One row per thing. Things."
         comments = session.rows("select comment from duckdb_columns() where table_name = 'things'")
-    assert [comment for (comment,) in comments] == ["Which", "What's it", "Reserved as a word [days]"]
+    assert [comment for (comment,) in comments] == [
+        "Which",
+        "What's it",
+        "Reserved as a word [days]",
+    ]
 
 
 def test_a_failed_transaction_leaves_the_old_table(warehouse: Warehouse) -> None:
@@ -118,7 +122,8 @@ _READER = textwrap.dedent("""
     import sys, duckdb
     with duckdb.connect(sys.argv[1], read_only=True) as connection:
         for _ in range(2):
-            print(connection.execute("select count(*) from clean.things").fetchall()[0][0], flush=True)
+            rows = connection.execute("select count(*) from clean.things").fetchall()
+            print(rows[0][0], flush=True)
             sys.stdin.readline()
 """)
 

@@ -27,7 +27,10 @@ def test_a_campaign_may_end():
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        (OLD._replace(fingerprint="def"), "it has changed, but still is version 2; give it version 3"),
+        (
+            OLD._replace(fingerprint="def"),
+            "it has changed, but still is version 2; give it version 3",
+        ),
         (OLD._replace(version=1, fingerprint="def"), "version 1 is older than 2"),
         (OLD._replace(version=3, variants=("a",)), "variant 'b' is gone"),
     ],

@@ -20,6 +20,7 @@ KEEPS = {
     "decisions": "run_date = $run_date",
     "push_list": "run_date = $run_date",
 }
+JANUARY = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
 WORLD = (
     clean.MEMBERS,
     features.MEMBERS,
@@ -80,7 +81,7 @@ class World:
         row = {"campaign_id": campaign_id, "member_id": member_id}
         self.insert(contracts.ELIGIBILITY, **row, reason=reason)
         if reason is None:
-            self.insert(contracts.ASSIGNMENTS, **row, arm=arm, assigned_at=dt.datetime(2026, 1, 1))
+            self.insert(contracts.ASSIGNMENTS, **row, arm=arm, assigned_at=JANUARY)
 
     def member(
         self,
@@ -138,9 +139,10 @@ class World:
 
     def clear(self) -> None:
         """An empty world again."""
-        for contract in WORLD:
-            self.tables.given(contract)
-            self.tables.session.execute(f"delete from {contract.name}")
+        with self.tables.session.transaction():
+            for contract in WORLD:
+                self.tables.session.create_empty(contract)
+                self.tables.session.execute(f"delete from {contract.name}")
 
 
 @pytest.fixture

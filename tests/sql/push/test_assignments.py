@@ -6,7 +6,7 @@ import hashlib
 from assets.push import contracts
 
 DAY = dt.date(2026, 9, 15)
-AS_OF = dt.datetime(2026, 9, 14, 16)  # midnight in Shanghai
+AS_OF = dt.datetime(2026, 9, 14, 16)  # noqa: DTZ001 - midnight in Shanghai
 N = 4000
 
 
@@ -124,7 +124,5 @@ def test_running_a_date_again_gives_the_same_rows(world):
 def test_only_the_eligible_are_assigned(world):
     world.campaign()
     split(world, ("treatment", 10_000))
-    world.insert(
-        contracts.ELIGIBILITY, campaign_id="spring", member_id=1, reason="not in audience"
-    )
+    world.insert(contracts.ELIGIBILITY, campaign_id="spring", member_id=1, reason="not in audience")
     assert world.run(contracts.ASSIGNMENTS, DAY) == []

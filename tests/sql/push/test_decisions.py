@@ -13,6 +13,10 @@ from assets.push import contracts
 DAY = dt.date(2026, 9, 15)
 
 
+def at(day, hour):
+    return dt.datetime.combine(day, dt.time(hour))
+
+
 def one(decisions):
     (row,) = decisions.values()
     return row
@@ -74,7 +78,7 @@ def test_nothing_shut_means_sent(world):
         "arm": "long",
         "channel": "wechat",
         "slot": "2026-09-15",
-        "send_at": dt.datetime(2026, 9, 15, 4),
+        "send_at": at(DAY, 4),
     }
     assert world.tables.offending(contracts.DECISIONS) == {}
 
@@ -88,7 +92,7 @@ def test_it_goes_at_the_campaigns_hour_else_at_her_best_else_at_the_shops(
     world.campaign(send_hour=send_hour)
     world.member(1, "Europe/London", best_hour=best_hour)
     world.candidate(1)
-    assert local(one(world.decide(DAY)), "Europe/London") == dt.datetime(2026, 9, 15, expected)
+    assert local(one(world.decide(DAY)), "Europe/London") == at(DAY, expected)
 
 
 def test_a_cap_counts_calendar_days_in_her_zone(world):
@@ -185,7 +189,7 @@ def test_quiet_hours_over_midnight(world, hour, expected):
     if expected is None:
         assert (row["outcome"], row["reason"]) == ("refused", "quiet hours")
     else:
-        assert local(row, "Asia/Shanghai") == dt.datetime(2026, 9, 15, expected)
+        assert local(row, "Asia/Shanghai") == at(DAY, expected)
 
 
 @pytest.mark.parametrize(("hour", "expected"), [(11, 11), (12, 14), (13, 14), (14, 14)])
@@ -203,7 +207,7 @@ def test_half_past_five_goes_at_six(world):
     world.member(1, "Asia/Kolkata")
     world.candidate(1)
     row = one(world.decide(dt.date(2026, 1, 15)))
-    assert local(row, "Asia/Kolkata") == dt.datetime(2026, 1, 15, 6)
+    assert local(row, "Asia/Kolkata") == at(dt.date(2026, 1, 15), 6)
 
 
 def test_what_is_past_in_her_zone_goes_now_if_now_is_not_quiet(world):
@@ -213,16 +217,16 @@ def test_what_is_past_in_her_zone_goes_now_if_now_is_not_quiet(world):
     world.member(1, "Asia/Tokyo")
     world.candidate(1)
     row = one(world.decide(DAY))
-    assert local(row, "Asia/Tokyo") == dt.datetime(2026, 9, 15, 13)
+    assert local(row, "Asia/Tokyo") == at(DAY, 13)
 
 
 @pytest.mark.parametrize(
     ("day", "hour", "expected"),
     [
-        (dt.date(2026, 3, 8), 2, dt.datetime(2026, 3, 8, 7)),  # 02:00 does not exist: 03:00 EDT
-        (dt.date(2026, 3, 8), 12, dt.datetime(2026, 3, 8, 16)),  # EDT
-        (dt.date(2026, 3, 7), 12, dt.datetime(2026, 3, 7, 17)),  # EST
-        (dt.date(2026, 11, 1), 12, dt.datetime(2026, 11, 1, 17)),  # EST again
+        (dt.date(2026, 3, 8), 2, at(dt.date(2026, 3, 8), 7)),  # 02:00 does not exist: 03:00 EDT
+        (dt.date(2026, 3, 8), 12, at(dt.date(2026, 3, 8), 16)),  # EDT
+        (dt.date(2026, 3, 7), 12, at(dt.date(2026, 3, 7), 17)),  # EST
+        (dt.date(2026, 11, 1), 12, at(dt.date(2026, 11, 1), 17)),  # EST again
     ],
 )
 def test_hours_are_hers_on_the_days_the_clock_changes(world, day, hour, expected):
@@ -238,7 +242,7 @@ def test_quiet_hours_end_when_her_clock_says_so_on_the_day_it_jumps(world):
     world.member(1, "America/New_York")
     world.candidate(1)
     row = one(world.decide(dt.date(2026, 3, 8)))
-    assert local(row, "America/New_York") == dt.datetime(2026, 3, 8, 8)
+    assert local(row, "America/New_York") == at(dt.date(2026, 3, 8), 8)
 
 
 def test_budget_goes_to_the_most_valuable_then_by_member(world):
@@ -294,7 +298,7 @@ def test_a_slot_that_an_earlier_run_took_is_lost(world):
         reason="sent",
         channel="sms",
         slot=str(DAY),
-        send_at=dt.datetime(2026, 9, 15, 1),
+        send_at=at(DAY, 1),
     )
     assert one(world.decide(DAY))["reason"] == "lost arbitration"
 

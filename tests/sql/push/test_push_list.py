@@ -11,7 +11,7 @@ import assets.clean.contracts as clean
 from assets.push import contracts
 
 DAY = dt.date(2026, 9, 15)
-NOON = dt.datetime(2026, 9, 15, 4)
+NOON = dt.datetime(2026, 9, 15, 4)  # noqa: DTZ001
 
 
 @pytest.fixture

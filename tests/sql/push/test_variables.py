@@ -12,8 +12,8 @@ import assets.value.contracts as value
 from assets.push import contracts
 
 LOAD_DATE = dt.date(2026, 9, 14)
-LATER = dt.datetime(2027, 1, 1)
-BEFORE = dt.datetime(2026, 9, 1)
+LATER = dt.datetime(2027, 1, 1)  # noqa: DTZ001
+BEFORE = dt.datetime(2026, 9, 1)  # noqa: DTZ001
 EVERYTHING = ["product_title", "product_reason", "tag", "stage", "days_since_last_order"]
 
 

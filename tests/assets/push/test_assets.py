@@ -1,0 +1,274 @@
+"""From campaigns.yaml to the files for upload, through the assets themselves."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+
+import assets.clean.contracts as clean
+import assets.features.contracts as features
+import assets.measure.assets as measure
+import assets.measure.contracts as measure_contracts
+import assets.push.assets as push
+import assets.raw.contracts as raw
+import assets.recommend.contracts as recommend
+import assets.tags.contracts as tags
+import assets.value.contracts as value
+from assets.push import contracts
+from assets.push.assets import AudienceError
+from resources.config.campaigns import Campaign
+from resources.config.loading import ConfigError
+from resources.config.shop import Push
+from resources.home import Home
+from resources.keys import Keyring
+from resources.shop import ShopConfig
+from resources.vault import Addresses, Vault
+
+LOAD_DATE = dt.date(2026, 9, 14)
+SPRING = {
+    "id": "spring",
+    "version": 1,
+    "operation": "content_push",
+    "goal": "loyalty",
+    "audience": "select member_id from value.lifecycle where stage = 'active'",
+    "channel": "email",
+    "template": {"zh": "你好 {product_title}", "en": "Hello {product_title}"},
+    "fallback_locale": "en",
+    "priority": 1,
+    "unit_cost": 0.01,
+    "holdout": 0,
+    "starts_on": dt.date(2026, 9, 1),
+    "ends_on": dt.date(2026, 9, 30),
+    "send_hour": 9,
+}
+STAGE = [
+    push.campaigns,
+    push.arms,
+    push.templates,
+    push.caps,
+    push.audiences,
+    push.variables,
+    push.eligibility,
+    push.assignments,
+    push.decisions,
+    push.push_list,
+    push.outbox,
+    measure.campaign_lift,
+]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A shop's folder with one campaign."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    shop = {
+        "name": "test",
+        "time_zone": "Asia/Shanghai",
+        "base_currency": "CNY",
+        "first_load_date": LOAD_DATE,
+    }
+    (folder / "shop.yaml").write_text(yaml.safe_dump(shop), encoding="utf-8")
+    declare(folder, SPRING)
+    return folder
+
+
+def declare(folder, *campaigns):
+    text = yaml.safe_dump({"campaigns": list(campaigns)}, allow_unicode=True)
+    (folder / "campaigns.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def resources(tmp_path, folder, warehouse, monkeypatch):
+    """The resources of a home with two members, of whom the second has no address."""
+    monkeypatch.setenv("SIYU_SECRET", "0123456789abcdef")
+    keyring = Keyring(home=str(tmp_path), is_simulated=False)
+    vault = Vault(path=str(tmp_path / "vault.duckdb"), keyring=keyring)
+    rows = pl.DataFrame(
+        {
+            "identifier": ["u1"],
+            "channel": ["email"],
+            "address": ["a@example.com"],
+            "path": ["m"],
+            "line": [1],
+            "load_date": [LOAD_DATE],
+        }
+    )
+    vault.store(Addresses("members", ["m"], rows))
+    return {
+        "shop": ShopConfig(folder=str(folder)),
+        "warehouse": warehouse,
+        "vault": vault,
+        "home": Home(path=str(tmp_path)),
+    }
+
+
+@pytest.fixture
+def filled(tables, warehouse):
+    """A warehouse with what the push stage reads."""
+    members = [
+        {
+            "member_id": number,
+            "is_identified": True,
+            "time_zone": "Asia/Shanghai",
+            "locale": locale,
+            "consented_channels": ["email"],
+            "addressable_channels": ["email"],
+        }
+        for number, locale in ((1, "zh-CN"), (2, "en-US"))
+    ]
+    tables.given(raw.LOADS, [{"load_date": LOAD_DATE}])
+    tables.given(clean.MEMBERS, members)
+    tables.given(
+        clean.IDENTITIES,
+        [{"identifier": f"u{number}", "kind": "user_id", "member_id": number} for number in (1, 2)]
+        + [{"identifier": "device", "kind": "anonymous_id", "member_id": 1}],
+    )
+    tables.given(value.LIFECYCLE, [{"member_id": number, "stage": "active"} for number in (1, 2)])
+    tables.given(
+        recommend.MEMBER_PRODUCTS,
+        [{"member_id": number, "rank": 1, "product_id": "p"} for number in (1, 2)],
+    )
+    tables.given(raw.PRODUCTS, [{"product_id": "p", "title": '茶 "50g"'}])
+    for contract in (features.MEMBERS, tags.MEMBER_TAGS, value.CLV, clean.ORDERS):
+        tables.given(contract)
+    tables.session.connection.close()
+    return warehouse
+
+
+def make(resources, selection=STAGE):
+    return dg.materialize(selection, resources=resources, raise_on_error=True)
+
+
+def rows(warehouse, contract):
+    with warehouse.connect() as session:
+        names = contract.column_names
+        found = session.rows(f"select {', '.join(names)} from {contract.name} order by all")
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def test_the_whole_stage(filled, resources, tmp_path):
+    result = make(resources)
+    folder = tmp_path / "outbound" / "2026-09-15"
+    (message,) = [json.loads(line) for line in (folder / "email.jsonl").open(encoding="utf-8")]
+    assert len(message.pop("dedupe_key")) == 64
+    assert message == {
+        "campaign_id": "spring",
+        "address": "a@example.com",
+        "locale": "zh",
+        "text": '你好 茶 "50g"',
+        "send_at": "2026-09-15T01:00:00Z",
+        "expires_at": "2026-09-16T01:00:00Z",
+    }
+    assert pl.read_csv(folder / "email.csv").columns == ["dedupe_key", *message]
+    (written,) = result.asset_materializations_for_node("push__outbox")
+    assert written.metadata["dagster/row_count"].value == 1
+    assert written.metadata["without_address"].value == 1
+    assert "a@example.com" not in str(written)
+    assert b"a@example.com" not in Path(filled.path).read_bytes()
+    assert len(rows(filled, contracts.PUSH_LIST)) == 2
+    (lift,) = rows(filled, measure_contracts.CAMPAIGN_LIFT)
+    assert (lift["assigned"], lift["converted"], lift["lift"]) == (2, 0, None)
+
+
+def test_doing_it_twice_changes_nothing(filled, resources, tmp_path):
+    stage = (contracts.ASSIGNMENTS, contracts.DECISIONS, contracts.PUSH_LIST)
+    make(resources)
+    before = [rows(filled, contract) for contract in stage]
+    written = (tmp_path / "outbound" / "2026-09-15" / "email.csv").read_bytes()
+    make(resources)
+    assert [rows(filled, contract) for contract in stage] == before
+    assert (tmp_path / "outbound" / "2026-09-15" / "email.csv").read_bytes() == written
+
+
+def test_declared_tables_keep_their_promises(filled, resources, folder):
+    halves = {name: {"share": 0.5, "template": {"en": "{tag}", "zh": name}} for name in ("a", "b")}
+    split = {key: value for key, value in SPRING.items() if key != "template"}
+    declare(folder, {**split, "variants": halves, "holdout": 0.2}, {**SPRING, "id": "other"})
+    make(resources, STAGE[:4])
+    with filled.connect() as session:
+        for contract in (contracts.CAMPAIGNS, contracts.ARMS, contracts.TEMPLATES, contracts.CAPS):
+            for name, expression in contract.checks().items():
+                assert session.scalar(f"select {expression} from {contract.name}") == 0, name
+    arms = {
+        (row["campaign_id"], row["arm"]): row["propensity"] for row in rows(filled, contracts.ARMS)
+    }
+    assert arms == {
+        ("other", "treatment"): 1.0,
+        ("spring", "a"): 0.4,
+        ("spring", "b"): 0.4,
+        ("spring", "holdout"): 0.2,
+    }
+    assert len(rows(filled, contracts.TEMPLATES)) == 6
+    assert {row["rule"] for row in rows(filled, contracts.CAPS)} == {
+        "1 message in 1 day",
+        "3 messages in 7 days",
+    }
+
+
+def test_without_campaigns_tables_are_empty_and_no_file_is_left(
+    filled, resources, folder, tmp_path
+):
+    make(resources)
+    declare(folder)
+    make(resources)
+    for contract in (contracts.CAMPAIGNS, contracts.CAPS, contracts.DECISIONS, contracts.PUSH_LIST):
+        assert rows(filled, contract) == []
+    assert list((tmp_path / "outbound" / "2026-09-15").iterdir()) == []
+
+
+def test_a_campaign_that_changed_needs_a_new_version(filled, resources, folder):
+    make(resources, STAGE[:1])
+    declare(folder, {**SPRING, "priority": 9})
+    with pytest.raises(ConfigError, match="spring: it has changed, but still is version 1"):
+        make(resources, STAGE[:1])
+    assert rows(filled, contracts.CAMPAIGNS)[0]["priority"] == 1
+    declare(folder, {**SPRING, "priority": 9, "version": 2})
+    make(resources, STAGE[:1])
+    assert rows(filled, contracts.CAMPAIGNS)[0]["priority"] == 9
+
+
+@pytest.mark.parametrize(
+    ("audience", "reason"),
+    [
+        ("select nothing from clean.members", "nothing"),
+        ("select stage as member_id from value.lifecycle", "active"),
+        ("select member_id from clean.members join read_csv('/etc/passwd') on true", "disabled"),
+        ("select member_id from clean.unknown", "unknown"),
+    ],
+)
+def test_an_audience_that_fails_names_its_campaign_and_why(
+    filled, resources, folder, audience, reason
+):
+    declare(folder, {**SPRING, "audience": audience})
+    with pytest.raises(AudienceError) as caught:
+        make(resources, [push.campaigns, push.audiences])
+    message = str(caught.value)
+    assert message.startswith("campaign spring: its audience cannot be selected (")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_an_audience_may_know_the_run_date(filled, resources, folder):
+    audience = "select member_id from clean.members where $run_date = date '2026-09-15'"
+    declare(folder, {**SPRING, "audience": audience})
+    make(resources, [push.campaigns, push.audiences])
+    assert [row["member_id"] for row in rows(filled, contracts.AUDIENCES)] == [1, 2]
+
+
+def test_running_is_between_its_dates_both_included():
+    campaign = Campaign.model_validate(SPRING)
+    running = {
+        day: push.campaign_row(campaign, Push(), day)["is_running"]
+        for day in (
+            dt.date(2026, 8, 31),
+            dt.date(2026, 9, 1),
+            dt.date(2026, 9, 30),
+            dt.date(2026, 10, 1),
+        )
+    }
+    assert list(running.values()) == [False, True, True, False]

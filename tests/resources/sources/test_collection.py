@@ -1,0 +1,250 @@
+"""Collection: what arrives is accepted or rejected, once, and never in clear."""
+
+import datetime as dt
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.raw.assets import TABLES
+from resources.config.loading import ConfigError
+from resources.config.sources import FileSource
+from resources.keys import Keyring
+from resources.sources.collection import changed, collect
+from resources.sources.files import SourceError, find_arrivals
+from resources.vault import Vault
+from resources.warehouse import Warehouse
+
+SECRET = "0123456789abcdef0123456789abcdef"
+LOADED_AT = dt.datetime(2026, 7, 4)  # noqa: DTZ001 - stored timestamps are naive UTC
+
+
+class Shop:
+    """A landing folder, a warehouse and a vault."""
+
+    def __init__(self, folder: Path, warehouse: Warehouse) -> None:
+        self.landing = folder / "landing"
+        self.warehouse = warehouse
+        self.keyring = Keyring(home=str(folder), is_simulated=False)
+        self.vault = Vault(path=str(folder / "vault.duckdb"), keyring=self.keyring)
+
+    def lands(self, path: str, content: str | bytes) -> Path:
+        file = self.landing / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return file
+
+    def collects(self, *sources: FileSource) -> int:
+        """Loads what is new; returns how many files that were."""
+        with self.warehouse.connect() as session:
+            new = changed(session, TABLES, find_arrivals(sources, self.landing, os.environ))
+            collect(
+                session,
+                self.vault,
+                TABLES,
+                new,
+                keys=self.keyring.unlock(),
+                base_currency="CNY",
+                loaded_at=LOADED_AT,
+            )
+        return len(new)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.warehouse.connect() as session:
+            return session.rows(sql)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("SIYU_SECRET", SECRET)
+    return Shop(tmp_path, warehouse)
+
+
+EVENTS = FileSource(
+    id="events", kind="files", entity="events", format="jsonl", layout="segment", path="*.jsonl"
+)
+
+
+def track(number: int, **changes: Any) -> str:
+    event = {
+        "messageId": f"m{number}",
+        "type": "track",
+        "event": "Product Viewed",
+        "anonymousId": "device-1",
+        "userId": "user-1",
+        "originalTimestamp": "2026-07-03T01:02:03.456Z",
+        "sentAt": "2026-07-03T01:02:04Z",
+        "receivedAt": "2026-07-03T01:02:05+00:00",
+        "context": {"ip": "203.0.113.9", "userAgent": "Safari", "country": "CN"},
+        "properties": {"product_id": "p1", "email": "a.b@example.com", "note": "mail a@b.co"},
+    }
+    return json.dumps(event | changes, ensure_ascii=False) + "\n"
+
+
+def test_an_event_is_kept_without_its_person(shop: Shop) -> None:
+    shop.lands("2026-07-03.jsonl", track(1))
+    shop.collects(EVENTS)
+    (row,) = shop.rows(
+        "select message_id, path, line, user_id, occurred_at, received_at, properties, load_date"
+        " from raw.events"
+    )
+    keys = shop.keyring.unlock()
+    assert row == (
+        "m1",
+        "2026-07-03.jsonl",
+        1,
+        keys.pseudonym("user_id", "user-1"),
+        dt.datetime(2026, 7, 3, 1, 2, 3, 456000),  # noqa: DTZ001
+        dt.datetime(2026, 7, 3, 1, 2, 5),  # noqa: DTZ001
+        '{"product_id":"p1","email":null,"note":"mail ***"}',
+        dt.date(2026, 7, 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("<html>502</html>\n", "not a JSON object"),
+        ("[1, 2]\n", "not a JSON object"),
+        (track(1)[:80] + "\n", "not a JSON object"),
+        (track(1, messageId=""), "messageId is missing"),
+        (track(1, type=None), "type is missing"),
+        (track(1, event=None), "event is missing on a track call"),
+        (track(1, originalTimestamp=None), "originalTimestamp is missing"),
+        (track(1, originalTimestamp="yesterday"), "originalTimestamp is not an ISO 8601 time"),
+        (track(1, receivedAt=None), "receivedAt is missing"),
+        (track(1, receivedAt="0001-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
+        (track(1, sentAt="x"), "sentAt is not an ISO 8601 time"),
+        ("\x00\x00\x00\x00\x00\x00\n", "not a JSON object"),
+        (b'{"messageId": "\xff\xfe"}\n', "not UTF-8"),
+    ],
+)
+def test_a_bad_record_is_rejected_with_its_reason(
+    shop: Shop, line: str | bytes, reason: str
+) -> None:
+    content = line if isinstance(line, bytes) else line.encode()
+    shop.lands("2026-07-03.jsonl", track(1).encode() + b"\n" + content + track(2).encode())
+    shop.collects(EVENTS)
+    assert shop.rows("select line, reason from raw.rejected_records") == [(3, reason)]
+    assert shop.rows("select line from raw.events order by line") == [(1,), (4,)]
+    assert shop.rows("select n_records, n_rejected from raw.loads") == [(3, 1)]
+
+
+def test_sending_a_file_again_is_a_no_op_and_a_change_replaces_it(shop: Shop) -> None:
+    file = shop.lands("2026-07-03.jsonl", track(1) + track(2))
+    assert shop.collects(EVENTS) == 1
+    assert shop.collects(EVENTS) == 0
+    os.utime(file, (1, 1))
+    assert shop.collects(EVENTS) == 0
+    shop.lands("2026-07-03.jsonl", track(3))
+    assert shop.collects(EVENTS) == 1
+    assert shop.rows("select message_id from raw.events") == [("m3",)]
+
+
+def test_a_file_that_is_still_being_written_is_left_alone(shop: Shop) -> None:
+    shop.lands(".2026-07-03.jsonl", track(1))
+    assert shop.collects(EVENTS) == 0
+
+
+def test_a_file_without_a_load_date_is_refused(shop: Shop) -> None:
+    shop.lands("today.jsonl", track(1))
+    with pytest.raises(SourceError, match=r"today.jsonl: no load date \(YYYY-MM-DD\)"):
+        shop.collects(EVENTS)
+
+
+ORDERS = FileSource(
+    id="orders",
+    kind="files",
+    entity="events",
+    format="csv",
+    path="orders.csv",
+    load_date=dt.date(2026, 7, 3),
+    time_zone="Asia/Shanghai",
+    map={"event_name": "'Order Completed'", "user_id": "customer", "occurred_at": '"when"'},
+    properties={"order_id": "order_id", "price": "cast(price as double)"},
+    control_total="price",
+)
+
+
+def test_a_mapped_table_keeps_the_line_of_every_record(shop: Shop) -> None:
+    shop.lands(
+        "orders.csv",
+        "order_id,customer,when,price\n"
+        "1,ann,2026-07-01 08:00:00,10.10\n"
+        "2,bea\n"
+        "3,ann,never,5\n"
+        "4,,2026-07-01 09:00:00,2.5\n",
+    )
+    shop.collects(ORDERS)
+    found = shop.rows("select message_id, occurred_at, properties from raw.events order by line")
+    assert found == [
+        ("orders:orders.csv:2", dt.datetime(2026, 7, 1), '{"order_id":"1","price":10.1}'),  # noqa: DTZ001
+        ("orders:orders.csv:5", dt.datetime(2026, 7, 1, 1), '{"order_id":"4","price":2.5}'),  # noqa: DTZ001
+    ]
+    rejected = shop.rows("select line, reason from raw.rejected_records order by line")
+    assert rejected[1] == (4, "occurred_at is missing or not of its type")
+    assert rejected[0][0] == 3
+    assert shop.rows("select n_records, n_rejected, control_total from raw.loads")[0][:2] == (4, 2)
+
+
+def test_a_wrong_column_names_the_key_and_the_columns_there_are(shop: Shop) -> None:
+    shop.lands("orders.csv", "order_id,customer,at,price\n1,ann,2026-07-01,1\n")
+    with pytest.raises(ConfigError) as caught:
+        shop.collects(ORDERS)
+    message = str(caught.value)
+    assert "source 'orders', key 'map.occurred_at'" in message
+    assert "the file's columns are: order_id, customer, at, price" in message
+    assert "\n" not in message
+
+
+def test_an_unreadable_file_is_one_line(shop: Shop) -> None:
+    shop.lands("broken.parquet", b"PAR1 this is no Parquet file")
+    source = ORDERS.model_copy(update={"format": "parquet", "path": "broken.parquet"})
+    with pytest.raises(SourceError) as caught:
+        shop.collects(source)
+    assert "broken.parquet: cannot be read" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_segments_own_examples_all_parse(shop: Shop, shared_data: Callable[[str], Path]) -> None:
+    content = shared_data("segment/ecommerce_v2_events.ndjson").read_text(encoding="utf-8")
+    complete = [
+        {"receivedAt": "2026-07-03T00:00:00Z", "originalTimestamp": "2026-07-03T00:00:00Z"}
+        | {"messageId": f"spec-{number}"}
+        | json.loads(line)
+        for number, line in enumerate(content.splitlines())
+    ]
+    shop.lands("2026-07-03.jsonl", "".join(json.dumps(each) + "\n" for each in complete))
+    shop.collects(EVENTS)
+    assert shop.rows("select n_records, n_rejected from raw.loads") == [(25, 0)]
+
+
+def test_the_rees46_file_has_exactly_one_reject(
+    shop: Shop, shared_data: Callable[[str], Path]
+) -> None:
+    source = FileSource(
+        id="rees46",
+        kind="files",
+        entity="events",
+        format="csv",
+        path=str(shared_data("rees46/2019-oct-17k.csv")),
+        load_date=dt.date(2019, 10, 1),
+        map={
+            "event_name": "case event_type when 'view' then 'Product Viewed'"
+            " when 'cart' then 'Product Added' when 'purchase' then 'Order Completed' end",
+            "user_id": "user_id",
+            "occurred_at": "replace(event_time, ' UTC', '')",
+        },
+        properties={"product_id": "product_id", "price": "cast(price as double)"},
+    )
+    shop.collects(source)
+    assert shop.rows("select n_records, n_rejected from raw.loads") == [(17435, 1)]
+    counts = "select event_name, count(*) from raw.events group by 1 order by 2"
+    assert shop.rows(counts) == [
+        ("Product Added", 165),
+        ("Order Completed", 214),
+        ("Product Viewed", 17055),
+    ]
