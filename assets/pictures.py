@@ -45,7 +45,7 @@ def retention_heat_map(cohorts: pl.DataFrame) -> str:
         pl.col("cohort_date").cast(pl.String), pl.col("rate").cast(pl.Float64)
     )
     chart = (
-        alt.Chart(frame, title=title, width=460, height=16 * 14)
+        alt.Chart(frame, title=title, width=460, height=240)
         .mark_rect()
         .encode(
             x=alt.X("period:O", axis=alt.Axis(labelAngle=0)),

@@ -12,11 +12,17 @@ from resources.shop import ShopConfig
 from resources.warehouse import Session, Warehouse, read_sql, tables_read
 
 
-def sql_asset(contract: Contract, *, keeps_history_by: str | None = None) -> dg.AssetsDefinition:
+def sql_asset(
+    contract: Contract,
+    *,
+    keeps_history_by: str | None = None,
+    finds: Callable[[Session], Mapping[str, Any]] | None = None,
+) -> dg.AssetsDefinition:
     """The contract's table, made by its SQL file.
 
     Its dependencies are the tables that the file reads. With `keeps_history_by`, a condition such
-    as `run_date = $run_date`, only the rows that meet it are replaced and the others stay.
+    as `run_date = $run_date`, only the rows that meet it are replaced and the others stay. What
+    `finds` sees in the new table is reported beside rows and time.
     """
     select_sql = read_sql(f"{contract.schema}/{contract.table}.sql")
 
@@ -35,7 +41,15 @@ def sql_asset(contract: Contract, *, keeps_history_by: str | None = None) -> dg.
         **described(contract),
     )
     def made_by_sql(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
-        return report(warehouse, shop, write)
+        findings: dict[str, Any] = {}
+
+        def write_and_look(session: Session, parameters: Mapping[str, Any]) -> int:
+            n_rows = write(session, parameters)
+            if finds is not None:
+                findings.update(finds(session))
+            return n_rows
+
+        return report(warehouse, shop, write_and_look, findings)
 
     return made_by_sql
 

@@ -13,34 +13,17 @@ import polars as pl
 import pytest
 import yaml
 
-from pipelines.catalogue import STAGES, contracts
+from pipelines.catalogue import STAGES
 from pipelines.definitions import ROOT
 from pipelines.runs import RunFailed
 from resources.home import Home
 from resources.sources.files import SourceError
 from resources.warehouse import Database
+from tests.checksums import fingerprints
 from tests.small_shop import new_home, run
 
-# What says when and from where a file was loaded, not what was in it.
-CIRCUMSTANCES = {"loaded_at", "modified_at"}
 # Decisions are a record of runs: a member decided on yesterday is not decided on again.
 BY_CONTENT = [stage for stage in STAGES if stage not in ("push", "measure")]
-
-
-def fingerprints(path: Path, stages: list[str]) -> dict[str, tuple[int, str]]:
-    """Rows and an order-free checksum of every table."""
-    found: dict[str, tuple[int, str]] = {}
-    with Database(path, threads=2).connect() as session:
-        for contract in contracts():
-            if contract.schema in stages:
-                columns = ", ".join(
-                    column.quoted for column in contract.columns if column.name not in CIRCUMSTANCES
-                )
-                found[contract.name] = session.rows(
-                    f"select count(*), md5(coalesce(sum(hash(row({columns}))::hugeint), 0)::varchar)"
-                    f" from {contract.name}"
-                )[0]
-    return found
 
 
 def test_every_stage_has_rows(finished: Home) -> None:

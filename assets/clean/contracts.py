@@ -128,25 +128,49 @@ SESSIONS = Contract(
     claims={"sessions_end_after_they_start": "ended_at >= started_at"},
 )
 
+_ORDERED = (
+    Column("order_id", "varchar", "The order; its message's id where it was sent without one"),
+    Column("line", "bigint", "Line of the order, from 1"),
+    MEMBER_ID.optional(),
+    PRODUCT_ID,
+    Column("ordered_at", "timestamp", "When it was ordered", unit="UTC"),
+    CHANNEL.optional(),
+    Column("quantity", "bigint", "Pieces"),
+    money("price", "Price of one; 0 if unpriced"),
+    money("amount", "Price times quantity; 0 if unpriced"),
+)
+_IS_ADJUSTMENT = Column(
+    "is_adjustment", "boolean", "Postage, fee or correction: not a product"
+)
+_LINE_FLAGS = (
+    _IS_ADJUSTMENT,
+    Column("is_unpriced", "boolean", "No price, or none in a currency with a rate"),
+    Column("is_cancelled", "boolean", "Its order was cancelled and counts 0"),
+)
+
+ORDER_LINES = Contract(
+    schema="clean",
+    table="order_lines",
+    grain="order line",
+    key=("order_id", "line"),
+    columns=(*_ORDERED, *_LINE_FLAGS),
+    description="What was ordered, line by line, before anything was given back.",
+    is_published=False,
+)
+
 ORDER_ITEMS = Contract(
     schema="clean",
     table="order_items",
     grain="order line",
     key=("order_id", "line"),
     columns=(
-        Column("order_id", "varchar", "The order"),
-        Column("line", "bigint", "Line of the order, from 1"),
-        MEMBER_ID.optional(),
-        PRODUCT_ID,
-        Column("ordered_at", "timestamp", "When it was ordered", unit="UTC"),
-        Column("quantity", "bigint", "Pieces"),
-        money("price", "Price of one"),
-        money("amount", "Price times quantity"),
-        money("refunded", "Given back on this line"),
+        *_ORDERED,
+        money("refunded", "Given back on this line, at most its amount"),
         money("cost", "What the pieces cost the shop").optional(),
-        Column("is_adjustment", "boolean", "Postage, fee or correction: not a product"),
+        *_LINE_FLAGS,
     ),
     description="What was ordered, line by line, with what was refunded of it.",
+    claims={"a_line_gives_back_no_more_than_it_brought": "refunded <= greatest(amount, 0)"},
 )
 
 REFUNDS = Contract(
@@ -161,10 +185,11 @@ REFUNDS = Contract(
         PRODUCT_ID.optional(),
         Column("refunded_at", "timestamp", "When it was given back", unit="UTC"),
         Column("quantity", "bigint", "Pieces set against the order line"),
-        money("amount", "Money set against the order line"),
+        money("amount", "Money set against the order line, as the refund values it"),
         Column("order_id", "varchar", "The order, or '' where none could be found"),
         Column("order_line", "bigint", "Its line, or 0"),
-        Column("is_adjustment", "boolean", "Postage, fee or correction: not a product"),
+        _IS_ADJUSTMENT,
+        Column("is_unpriced", "boolean", "Neither it nor an order line gives its value"),
         Column(
             "match",
             "varchar",
@@ -176,6 +201,10 @@ REFUNDS = Contract(
         "A refund names its order, or is set first in, first out against the member's earlier "
         "purchases of the product; what cannot be matched is kept and shown."
     ),
+    claims={
+        "refunds_are_not_negative": "amount >= 0 and quantity >= 0",
+        "unmatched_refunds_have_no_order": "(match = 'unmatched') = (order_id = '')",
+    },
 )
 
 ORDERS = Contract(
@@ -196,11 +225,12 @@ ORDERS = Contract(
         ),
         CHANNEL.optional(),
         Column("n_items", "bigint", "Product lines"),
+        Column("n_unpriced", "bigint", "Lines whose money is missing from the amounts"),
         money("revenue", "Product lines; 0 if cancelled"),
         money("refunded", "Given back; 0 if cancelled"),
         money("net_revenue", "Revenue less refunds"),
-        money("margin", "Net revenue less cost; net revenue times the shop's margin rate if no cost"),
-        money("adjustments", "Postage, fees and corrections, not in revenue"),
+        money("margin", "Net revenue less cost, or times the shop's margin rate if no cost"),
+        money("adjustments", "Postage, fees and corrections, not in revenue; 0 if cancelled"),
     ),
     description="Orders with what they really brought; a cancelled order counts 0.",
     claims={"net_revenue_is_revenue_less_refunds": "net_revenue = revenue - refunded"},

@@ -100,11 +100,12 @@ def als_model(
     config: AlsConfig, shop: ShopConfig, home: Home, warehouse: Warehouse
 ) -> dg.MaterializeResult[Any]:
     """Factors of members and products, one version per run date."""
+    from assets import pictures
     from assets.recommend.als import fit, scree
     from assets.recommend.tuning import search
 
     declared = shop.declared.recommend
-    findings: dict[str, float] = {}
+    findings: dict[str, Any] = {}
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
         session.create_empty(contracts.ALS_MODEL)
@@ -119,7 +120,8 @@ def als_model(
         factors.save(model_path(home.models, version))
         prune(home.models, _KIND)
         shares = scree(factors)
-        findings["explained_by_first_8"] = round(float(shares[:8].sum()), 4)
+        findings["share_of_first_8_directions"] = round(float(shares[:8].sum()), 4)
+        findings["scree"] = dg.MetadataValue.md(pictures.scree(pl.Series(shares)))
         row = pl.DataFrame(
             {
                 "model_version": [version],

@@ -89,5 +89,19 @@ def rfm(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     return report(warehouse, shop, write)
 
 
-lifecycle = sql_asset(contracts.LIFECYCLE)
-retention_cohorts = sql_asset(contracts.RETENTION_COHORTS)
+def _stage_counts(session: Session) -> dict[str, int]:
+    return dict(session.rows("select 'n_' || stage, count(*) from value.lifecycle group by stage"))
+
+
+def _retention_picture(session: Session) -> dict[str, Any]:
+    from assets.pictures import retention_heat_map
+
+    cohorts = session.frame(
+        "select cohort_date, period, rate from value.retention_cohorts"
+        " where unit = 'month' and mode = 'exact'"
+    )
+    return {"retention by monthly cohort": dg.MetadataValue.md(retention_heat_map(cohorts))}
+
+
+lifecycle = sql_asset(contracts.LIFECYCLE, finds=_stage_counts)
+retention_cohorts = sql_asset(contracts.RETENTION_COHORTS, finds=_retention_picture)

@@ -172,7 +172,7 @@ def test_the_whole_stage(filled, resources, tmp_path):
     assert b"a@example.com" not in Path(filled.path).read_bytes()
     assert len(rows(filled, contracts.PUSH_LIST)) == 2
     (lift,) = rows(filled, measure_contracts.CAMPAIGN_LIFT)
-    assert (lift["assigned"], lift["converted"], lift["lift"]) == (2, 0, None)
+    assert (lift["assigned"], lift["waiting"], lift["rate"], lift["roi"]) == (0, 2, None, None)
 
 
 def test_doing_it_twice_changes_nothing(filled, resources, tmp_path):

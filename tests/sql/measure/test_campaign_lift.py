@@ -80,9 +80,10 @@ def test_all_assigned_count_messaged_or_not(counted, tables):
                 "campaign_id": "spring",
                 "member_id": 1,
                 "arm": "treatment",
+                "send_at": OLD + dt.timedelta(days=days),
                 "unit_cost": Decimal("0.05"),
             }
-            for key in ("x", "y")
+            for key, days in (("x", 0), ("y", 13), ("z", 14))
         ],
     )
     (row,) = counted().values()
@@ -92,7 +93,7 @@ def test_all_assigned_count_messaged_or_not(counted, tables):
         "metric": "order",
         "assigned": 3,
         "converted": 1,
-        "mature_rate": 1.0,
+        "waiting": 0,
         "holdout_assigned": 1,
         "holdout_converted": 1,
         "cost": Decimal("0.1000"),
@@ -124,12 +125,21 @@ def test_cancelled_orders_do_not_count(counted, tables):
     assert (row["converted"], row["holdout_converted"]) == (0, 1)
 
 
-def test_a_window_that_is_still_open_shows(counted, tables):
+def test_who_is_still_within_her_window_waits(counted, tables):
     assigned(tables, (1, "treatment"), (2, "holdout"))
-    assigned(tables, (3, "treatment"), assigned_at=AS_OF - dt.timedelta(days=1))
-    ordered(tables, 3, AS_OF)
+    recently = AS_OF - dt.timedelta(days=WINDOW_DAYS) + dt.timedelta(seconds=1)
+    assigned(tables, (3, "treatment"), (4, "holdout"), assigned_at=recently)
+    ordered(tables, 3, AS_OF - dt.timedelta(days=1))
     row = counted()["spring", "treatment"]
-    assert (row["assigned"], row["converted"], row["mature_rate"]) == (2, 0, 0.5)
+    assert (row["assigned"], row["waiting"], row["converted"]) == (1, 1, 0)
+    assert (row["holdout_assigned"], row["revenue"]) == (1, 0)
+
+
+def test_before_any_window_is_over_there_are_no_rates(counted, tables):
+    assigned(tables, (1, "treatment"), (2, "holdout"), assigned_at=AS_OF)
+    row = counted()["spring", "treatment"]
+    assert (row["assigned"], row["waiting"]) == (0, 1)
+    assert tables.rows(contracts.CAMPAIGN_LIFT)[0]["rate"] is None
 
 
 def test_without_a_holdout_its_counts_are_zero(counted, tables):

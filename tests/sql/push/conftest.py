@@ -1,6 +1,7 @@
 """A small world in front of the gates after the arm."""
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,8 @@ import assets.value.contracts as value
 from assets.push import contracts
 from resources.config.shop import Shop
 from resources.contract import Contract
-from resources.warehouse import read_sql
+from resources.warehouse import Warehouse, read_sql
+from tests.conftest import Tables
 
 KEEPS = {
     "assignments": "assigned_at >= $as_of",
@@ -38,7 +40,7 @@ WORLD = (
 class World:
     """Campaigns, members and candidates in a warehouse; decisions by run date."""
 
-    tables: Any
+    tables: Tables
     shop: Shop
 
     def insert(self, contract: Contract, **row: object) -> None:
@@ -139,15 +141,42 @@ class World:
 
     def clear(self) -> None:
         """An empty world again."""
-        with self.tables.session.transaction():
-            for contract in WORLD:
-                self.tables.session.create_empty(contract)
-                self.tables.session.execute(f"delete from {contract.name}")
+        for contract in WORLD:
+            self.tables.session.create_empty(contract)
+        empty(self.tables)
+
+
+def empty(tables: Tables) -> None:
+    """Takes every row out of every table."""
+    session = tables.session
+    for (name,) in session.rows("select schema_name || '.' || table_name from duckdb_tables()"):
+        session.execute(f"delete from {name}")
+
+
+@pytest.fixture(scope="module")
+def module_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
+    """One warehouse for all tests of a module: to make tables takes longer than to test them."""
+    path = tmp_path_factory.mktemp("push") / "warehouse.duckdb"
+    with Warehouse(path=str(path), threads=2).connect() as session:
+        shop = Shop(
+            name="test",
+            time_zone="Asia/Shanghai",
+            base_currency="CNY",
+            first_load_date=dt.date(2026, 1, 1),
+        )
+        yield Tables(session, shop)
 
 
 @pytest.fixture
-def world(tables: Any, shop: Shop) -> World:
+def tables(module_tables: Tables) -> Tables:
+    """Tables without rows."""
+    empty(module_tables)
+    return module_tables
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
     """An empty world."""
-    world = World(tables, shop)
+    world = World(tables, tables.shop)
     world.clear()
     return world

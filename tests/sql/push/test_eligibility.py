@@ -56,6 +56,10 @@ def test_no_consent_on_the_channel(verdict):
     assert verdict(consented_channels=["email"]) == [("no consent", None)]
 
 
+def test_what_is_not_known_is_no_consent(verdict):
+    assert verdict(consented_channels=[None]) == [("no consent", None)]
+
+
 def test_minors_are_suppressed(verdict):
     assert verdict(is_minor=True) == [("suppressed", "minor")]
 

@@ -47,7 +47,7 @@ def test_the_first_recommendation_and_the_strongest_tag_are_said(sources):
     )
     sources.given(
         raw.PRODUCTS,
-        [{"product_id": "p1", "title": "龙井"}, {"product_id": "p2", "title": "普洱"}],
+        [{"product_id": "p1", "title": " 龙井 "}, {"product_id": "p2", "title": "普洱"}],
     )
     sources.given(
         tags.MEMBER_TAGS,
@@ -74,12 +74,13 @@ def test_the_first_recommendation_and_the_strongest_tag_are_said(sources):
     assert sources.offending(contracts.VARIABLES) == {}
 
 
-def test_a_product_without_a_title_has_none(sources):
+@pytest.mark.parametrize("title", [None, "", "  "])
+def test_a_product_without_a_title_has_none(sources, title):
     sources.given(
         recommend.MEMBER_PRODUCTS,
         [{"member_id": 1, "rank": 1, "product_id": "p1", "reason": "popular"}],
     )
-    sources.given(raw.PRODUCTS, [{"product_id": "p1", "title": None}])
+    sources.given(raw.PRODUCTS, [{"product_id": "p1", "title": title}])
     (row,) = sources.run(contracts.VARIABLES, LOAD_DATE)
     assert "product_title" in row["missing"]
     assert "product_reason" not in row["missing"]

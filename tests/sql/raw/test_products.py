@@ -17,7 +17,9 @@ def made(tables, *records):
 
 
 @pytest.mark.parametrize(
-    "newer", [{"load_date": dt.date(2026, 1, 2), "path": "a"}, {"path": "c", "line": 1}, {"line": 6}]
+    "newer",
+    [{"load_date": dt.date(2026, 1, 2), "path": "a"}, {"path": "c", "line": 1}, {"line": 6}],
+    ids=["load_date", "path", "line"],
 )
 @pytest.mark.parametrize("is_sent_first", [False, True])
 def test_the_newest_record_counts(tables, newer, is_sent_first):

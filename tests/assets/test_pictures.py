@@ -1,0 +1,33 @@
+"""Pictures: PNGs inside Markdown, made without a network."""
+
+import base64
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from assets.pictures import retention_heat_map, scree
+
+COHORTS = pl.DataFrame(
+    {
+        "cohort_date": [dt.date(2026, 7, 1)] * 3,
+        "period": [0, 1, 2],
+        "rate": [1.0, 0.4, None],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        scree(pl.Series([0.7, 0.2, 0.1])),
+        scree(pl.Series([], dtype=pl.Float64)),
+        retention_heat_map(COHORTS),
+        retention_heat_map(COHORTS.clear()),
+    ],
+    ids=["scree", "empty scree", "heat map", "empty heat map"],
+)
+def test_a_picture_is_a_png_in_markdown(picture: str) -> None:
+    title, _, data = picture.partition("](data:image/png;base64,")
+    assert title.startswith("![")
+    assert base64.b64decode(data.removesuffix(")")).startswith(b"\x89PNG")

@@ -1,0 +1,148 @@
+import datetime as dt
+
+from assets.clean.contracts import MEMBERS
+
+
+def record(log, user, **columns):
+    line = len(log.members) + 1
+    log.members.append({"user_id": log.pseudonym(user), "line": line, **columns})
+
+
+def said(log, user, channel, status, at, **columns):
+    words = {"identifier": log.pseudonym(user), "channel": channel, "status": status}
+    line = len(log.consents) + 1
+    row = {"purpose": "marketing", "at": log.at(at), "line": line, **words, **columns}
+    log.consents.append(row)
+
+
+def by_member(log, *columns, **parameters):
+    rows = log.make(MEMBERS, **parameters)
+    return {row["member_id"]: tuple(row[column] for column in columns) for row in rows}
+
+
+def test_everybody_is_a_member_identified_or_not(log):
+    record(log, "ann", signed_up_at=log.at("01-02 08:00"), addressable_channels=["sms"])
+    log.event("Product Viewed", "01-03 08:00", user="ann", device="phone")
+    log.event("Product Viewed", "01-01 08:00", device="phone")
+    log.event("Product Viewed", "01-04 08:00", device="tablet")
+    columns = ("is_identified", "signed_up_at", "first_seen_at", "last_seen_at")
+    assert by_member(log, *columns, "addressable_channels") == {
+        log.member_id("ann"): (
+            True,
+            log.at("01-02 08:00"),
+            log.at("01-01 08:00"),
+            log.at("01-03 08:00"),
+            ["sms"],
+        ),
+        log.member_id("tablet"): (False, None, log.at("01-04 08:00"), log.at("01-04 08:00"), []),
+    }
+
+
+def test_her_newest_record_counts_but_her_first_sign_up(log):
+    old, new = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
+    record(log, "ann", load_date=new, signed_up_at=log.at("01-02 08:00"), locale="en", channel="a")
+    record(log, "ann", load_date=old, signed_up_at=log.at("01-01 08:00"), locale="zh")
+    record(log, "bob", path="b", locale="en")
+    record(log, "bob", path="a", locale="zh")
+    assert by_member(log, "locale", "signed_up_at", "channel") == {
+        log.member_id("ann"): ("en", log.at("01-01 08:00"), "a"),
+        log.member_id("bob"): ("en", None, None),
+    }
+
+
+def test_where_the_time_zone_came_from(log):
+    record(log, "own", time_zone="Europe/Paris", country="FR")
+    record(log, "events")
+    record(log, "neither")
+    places = [("Asia/Tokyo", "JP"), ("Asia/Shanghai", "CN"), ("Asia/Tokyo", "JP"), (None, None)]
+    for user in ("own", "events"):
+        for time_zone, country in places:
+            columns = {"time_zone": time_zone, "country": country, "locale": "en"}
+            log.event("Product Viewed", "01-03 08:00", user=user, columns=columns)
+    for time_zone in ("Asia/Tokyo", "Asia/Shanghai"):
+        columns = {"time_zone": time_zone, "channel": "app"}
+        log.event("Product Viewed", "01-03 08:00", user="tie", columns=columns)
+    found = by_member(log, "time_zone", "time_zone_source", "country", "locale", "channel")
+    assert found == {
+        log.member_id("own"): ("Europe/Paris", "member", "FR", "en", None),
+        log.member_id("events"): ("Asia/Tokyo", "events", "JP", "en", None),
+        log.member_id("neither"): ("Asia/Shanghai", "shop", None, None, None),
+        log.member_id("tie"): ("Asia/Shanghai", "events", None, None, "app"),
+    }
+
+
+def test_a_repeated_message_does_not_vote_twice(log):
+    for path in "abc":
+        columns = {"time_zone": "Asia/Tokyo", "path": path}
+        log.event("Cart Viewed", "01-03 08:00", user="ann", message_id="m", columns=columns)
+    for at in ("01-03 08:00", "01-03 08:01"):
+        log.event("Cart Viewed", at, user="ann", columns={"time_zone": "Asia/Seoul"})
+    assert by_member(log, "time_zone") == {log.member_id("ann"): ("Asia/Seoul",)}
+
+
+def test_who_cannot_be_told_to_be_of_age_is_a_minor(log):
+    # On 2026-02-01, of age are those surely born in 2008 or before.
+    for band in (2000, 2004, 2005, 2015, None):
+        record(log, str(band), birth_year_band=band)
+    assert by_member(log, "is_minor") == {
+        log.member_id("2000"): (False,),
+        log.member_id("2004"): (False,),
+        log.member_id("2005"): (True,),
+        log.member_id("2015"): (True,),
+        log.member_id("None"): (False,),
+    }
+
+
+def test_the_latest_word_on_marketing_counts(log):
+    record(log, "ann")
+    said(log, "ann", "sms", "denied", "01-01 08:00")
+    said(log, "ann", "sms", "granted", "01-02 08:00")
+    said(log, "ann", "app", "granted", "01-02 08:00")
+    said(log, "ann", "app", "revoked", "01-03 08:00")
+    said(log, "ann", "mail", "granted", "01-02 08:00", purpose="service")
+    said(log, "ann", "wecom", "granted", "01-02 08:00", load_date=dt.date(2026, 1, 9))
+    said(log, "ann", "wecom", "granted", "01-05 08:00", load_date=dt.date(2026, 1, 1))
+    assert by_member(log, "consented_channels") == {log.member_id("ann"): (["sms", "wecom"],)}
+
+
+def test_at_one_instant_the_most_restrictive_word_wins(log):
+    record(log, "ann")
+    said(log, "ann", "sms", "denied", "01-02 08:00", load_date=dt.date(2026, 1, 2))
+    said(log, "ann", "sms", "granted", "01-02 08:00", load_date=dt.date(2026, 1, 3))
+    assert by_member(log, "consented_channels") == {log.member_id("ann"): ([],)}
+
+
+def test_most_restrictive_consent_of_joined_identifiers_wins(log):
+    log.event("Cart Viewed", "01-01 08:00", user="ann", device="phone")
+    for channel in ("app", "sms"):
+        said(log, "ann", channel, "granted", "01-03 08:00")
+    said(log, "phone", "app", "denied", "01-02 08:00")
+    assert by_member(log, "consented_channels") == {log.member_id("ann"): (["sms"],)}
+
+
+def test_a_word_said_after_as_of_is_not_yet_said(log):
+    record(log, "ann")
+    said(log, "ann", "sms", "granted", "01-05 15:59")
+    said(log, "ann", "sms", "denied", "01-05 16:00")
+    rows = log.make(MEMBERS, load_date=dt.date(2026, 1, 5))
+    assert [row["consented_channels"] for row in rows] == [["sms"]]
+
+
+def test_assumed_consent_is_for_the_identified_who_did_not_deny(log):
+    for user in ("ann", "bob"):
+        record(log, user)
+    log.event("Cart Viewed", "01-01 08:00", device="phone")
+    said(log, "bob", "file", "denied", "01-02 08:00")
+    said(log, "bob", "app", "granted", "01-02 08:00")
+    consented = by_member(log, "consented_channels", assumed_channels="sms, file")
+    assert consented == {
+        log.member_id("ann"): (["file", "sms"],),
+        log.member_id("bob"): (["app", "sms"],),
+        log.member_id("phone"): ([],),
+    }
+
+
+def test_nothing_is_assumed_unless_declared(log):
+    record(log, "ann")
+    found = by_member(log, "consented_channels", "addressable_channels")
+    assert found == {log.member_id("ann"): ([], [])}

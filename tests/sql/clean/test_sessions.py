@@ -1,0 +1,59 @@
+import datetime as dt
+
+from assets.clean.contracts import SESSIONS
+
+
+def only(log):
+    (session,) = log.make(SESSIONS)
+    return session
+
+
+def test_a_session_is_counted_from_its_events(log):
+    log.event(None, "01-05 15:50", user="ann", columns={"event_type": "page", "channel": "site"})
+    log.event("Product Viewed", "01-05 15:55", user="ann", columns={"channel": "app"})
+    log.event("Order Completed", "01-05 16:20", user="ann", device="phone", order_id="o")
+    session = only(log)
+    del session["session_id"]
+    assert session == {
+        "member_id": log.member_id("ann"),
+        "started_at": log.at("01-05 15:50"),
+        "ended_at": log.at("01-05 16:20"),
+        "session_date": dt.date(2026, 1, 5),
+        "n_events": 3,
+        "n_views": 1,
+        "is_engaged": True,
+        "has_order": True,
+        "is_bot": False,
+        "channel": "site",
+    }
+
+
+def test_the_channel_is_the_first_events_even_if_it_has_none(log):
+    log.event("Cart Viewed", "01-05 08:00", user="ann")
+    log.event("Cart Viewed", "01-05 08:01", user="ann", columns={"channel": "app"})
+    assert only(log)["channel"] is None
+
+
+def test_two_views_or_20_seconds_or_an_order_engage(log):
+    log.event("Product Viewed", "01-05 08:00", user="one view")
+    log.event("Product Viewed", "01-05 08:00", user="two views")
+    log.event("Product Viewed", "01-05 08:00:01", user="two views")
+    log.event("Product Viewed", "01-05 08:00", user="short")
+    log.event("Cart Viewed", "01-05 08:00:19", user="short")
+    log.event("Product Viewed", "01-05 08:00", user="long")
+    log.event("Cart Viewed", "01-05 08:00:20", user="long")
+    log.event("Order Completed", "01-05 08:00", user="order", device="d", order_id="o")
+    engaged = {row["member_id"]: row["is_engaged"] for row in log.make(SESSIONS)}
+    assert engaged == {
+        log.member_id("one view"): False,
+        log.member_id("two views"): True,
+        log.member_id("short"): False,
+        log.member_id("long"): True,
+        log.member_id("order"): True,
+    }
+
+
+def test_a_bots_session_is_a_bots(log):
+    log.event("Cart Viewed", "01-05 08:00", user="ann", columns={"user_agent": "curl/8"})
+    log.event("Cart Viewed", "01-05 08:01", user="ann")
+    assert only(log)["is_bot"]
