@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.ui import UiFailed, serve_ui
 from resources.config.loading import ConfigError
 from resources.home import Home
 from resources.keys import SecretError
@@ -23,8 +23,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_HOST = "127.0.0.1"
-
 _DATE_FORMATS = ["%Y-%m-%d"]
 
 
@@ -35,7 +33,15 @@ def main() -> None:
 
     try:
         app()
-    except (ConfigError, SecretError, SourceError, WarehouseError, RunFailed, QueryError) as error:
+    except (
+        ConfigError,
+        SecretError,
+        SourceError,
+        WarehouseError,
+        RunFailed,
+        QueryError,
+        UiFailed,
+    ) as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"siyu: {error}", markup=False)
         sys.exit(1)
 
@@ -94,7 +100,7 @@ def simulate() -> None:
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000,
     read_only: Annotated[bool, typer.Option("--read-only", help="Look, launch nothing.")] = False,
 ) -> None:
     """Open Dagster's UI and daemon on this machine; with --read-only the UI alone."""
@@ -108,27 +114,14 @@ def ui(
         "SIYU_CONFIG": str(config),
         "SIYU_HOME": place.path,
     }
-    binaries = Path(sys.executable).parent
-    workspace = ["-w", str(ROOT / "workspace.yaml")]
-    webserver = [str(binaries / "dagster-webserver"), *workspace, "-h", _HOST, "-p", str(port)]
-    commands = [[*webserver, "--read-only"] if read_only else webserver]
-    if not read_only:
-        commands.append([str(binaries / "dagster-daemon"), "run", *workspace])
-    Console(highlight=False).print(f"Dagster UI: http://{_HOST}:{port} (stop with Ctrl-C)")
-    running = [
-        subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True)
-        for command in commands
-    ]
-    try:
-        for process in running:
-            process.wait()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
+    serve_ui(
+        Console(highlight=False, soft_wrap=True),
+        ROOT,
+        environment,
+        place.logs / f"ui-{port}.log",
+        port,
+        is_read_only=read_only,
+    )
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import datetime as dt
 import errno
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -181,5 +182,5 @@ def _innermost(error: Any, place: Home) -> str:
             f"the disk with {place.folder} is full ({text}); free some space and run again: "
             "what was being written has been undone"
         )
-    known = ("ConfigError", "SecretError", "SourceError", "WarehouseError", "NotPublishable")
-    return text.partition(": ")[2] if error.cls_name.endswith(known) else text
+    # The class of our own errors says nothing that their words do not.
+    return re.sub(r"^\w+(\.\w+)+: ", "", text)

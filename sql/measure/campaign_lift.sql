@@ -1,46 +1,70 @@
--- One row per campaign and arm against its holdout: who was assigned, who ordered, what it brought.
--- Intention to treat: every assigned member counts, messaged or not. Converted: an order that was
--- not cancelled, after her assignment, within $window_days and before the as-of instant.
+-- One row per campaign and arm to be held against its holdout: who was assigned, who ordered, what
+-- it brought and cost. Intention to treat: every assigned member counts, messaged or not, once
+-- $window_days have passed since her assignment; until then she waits. Converted: an order that
+-- was not cancelled, after the assignment and within the window.
 with assignments as (
-    select campaign_id, member_id, arm, assigned_at
+    select
+        campaign_id,
+        member_id,
+        arm,
+        assigned_at,
+        assigned_at + to_days($window_days) as closes_at
     from push.assignments
-    where assigned_at <= $as_of
 ),
 orders as (
-    select member_id, ordered_at, net_revenue
-    from clean.orders
-    where status <> 'cancelled' and ordered_at < $as_of
+    select member_id, ordered_at, net_revenue from clean.orders where status <> 'cancelled'
 ),
 messages as (
-    select campaign_id, arm, cast(sum(unit_cost) as decimal(18, 4)) as cost
-    from push.push_list
-    group by campaign_id, arm
-),
-outcomes as (
-    select
-        assignments.campaign_id,
-        assignments.member_id,
-        assignments.arm,
-        assignments.assigned_at + to_days($window_days) <= $as_of as is_mature,
-        count(orders.ordered_at) > 0 as has_ordered,
-        coalesce(sum(orders.net_revenue), 0) as revenue
-    from assignments
-    left join orders
-        on orders.member_id = assignments.member_id
-        and orders.ordered_at >= assignments.assigned_at
-        and orders.ordered_at < assignments.assigned_at + to_days($window_days)
-    group by all
+    select campaign_id, member_id, send_at, unit_cost from push.push_list
 ),
 arms as (
     select
         campaign_id,
         arm,
-        count(*) as assigned,
-        count(*) filter (where has_ordered) as converted,
-        count(*) filter (where is_mature) as mature,
-        cast(sum(revenue) as decimal(18, 4)) as revenue
-    from outcomes
+        count(*) filter (where closes_at <= $as_of) as assigned,
+        count(*) filter (where closes_at > $as_of) as waiting
+    from assignments
     group by campaign_id, arm
+),
+mature as (
+    select campaign_id, member_id, arm, assigned_at, closes_at
+    from assignments
+    where closes_at <= $as_of
+),
+ordered as (
+    select
+        mature.campaign_id,
+        mature.arm,
+        count(distinct mature.member_id) as converted,
+        sum(orders.net_revenue) as revenue
+    from mature
+    join orders
+        on orders.member_id = mature.member_id
+        and orders.ordered_at >= mature.assigned_at
+        and orders.ordered_at < mature.closes_at
+    group by mature.campaign_id, mature.arm
+),
+paid as (
+    select mature.campaign_id, mature.arm, sum(messages.unit_cost) as cost
+    from mature
+    join messages
+        on messages.campaign_id = mature.campaign_id
+        and messages.member_id = mature.member_id
+        and messages.send_at < mature.closes_at
+    group by mature.campaign_id, mature.arm
+),
+outcomes as (
+    select
+        arms.campaign_id,
+        arms.arm,
+        arms.assigned,
+        arms.waiting,
+        coalesce(ordered.converted, 0) as converted,
+        cast(coalesce(ordered.revenue, 0) as decimal(18, 4)) as revenue,
+        cast(coalesce(paid.cost, 0) as decimal(18, 4)) as cost
+    from arms
+    left join ordered using (campaign_id, arm)
+    left join paid using (campaign_id, arm)
 )
 select
     treated.campaign_id,
@@ -48,14 +72,12 @@ select
     'order' as metric,
     treated.assigned,
     treated.converted,
-    treated.mature / treated.assigned as mature_rate,
+    treated.waiting,
     coalesce(held.assigned, 0) as holdout_assigned,
     coalesce(held.converted, 0) as holdout_converted,
-    coalesce(messages.cost, 0) as cost,
+    treated.cost,
     treated.revenue,
     coalesce(held.revenue, 0) as holdout_revenue
-from arms as treated
-left join arms as held on held.campaign_id = treated.campaign_id and held.arm = 'holdout'
-left join messages
-    on messages.campaign_id = treated.campaign_id and messages.arm = treated.arm
+from outcomes as treated
+left join outcomes as held on held.campaign_id = treated.campaign_id and held.arm = 'holdout'
 where treated.arm <> 'holdout'
