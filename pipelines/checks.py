@@ -1,11 +1,13 @@
 """Blocking checks: one set per contract, generated, and the few that span tables."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from assets.clean.contracts import ORDERS
+from assets.clean.contracts import MEMBERS, ORDERS
+from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
 from assets.raw.contracts import LOADS
 from resources.contract import Contract
 from resources.shop import ShopConfig
@@ -108,4 +110,27 @@ def orders_reconcile_with_source(shop: ShopConfig, warehouse: Warehouse) -> dg.A
         description=None
         if declared == total
         else f"the parts add up to {total}, the sources declare {declared}: lines were lost",
+    )
+
+
+@dg.asset_check(
+    asset=PUSH_LIST.asset_key,
+    additional_deps=[MEMBERS.asset_key, ASSIGNMENTS.asset_key, CAPS.asset_key],
+    blocking=True,
+    pool="warehouse",
+)
+def messages_may_be_sent(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No message without consent, to the holdout, over a cap, or twice in a channel and slot."""
+    with warehouse.connect() as session:
+        wrong = session.rows(read_sql("questions/forbidden_messages.sql"))
+    counts = Counter(reason for reason, _ in wrong)
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        severity=_ERROR,
+        metadata={"forbidden_messages": len(wrong)},
+        description=None
+        if not wrong
+        else "push.push_list has messages that must not be sent: "
+        + ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
+        + f", first {wrong[0][1]}; no list is exported until this is mended",
     )

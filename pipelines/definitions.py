@@ -52,7 +52,11 @@ def build_definitions(
     place = Home(path=str(home))
     keyring = Keyring(home=str(home), is_simulated=shop.simulation is not None)
     every = contracts()
-    spanning = [checks.reject_rate_is_within_limit, checks.orders_reconcile_with_source]
+    spanning = [
+        checks.reject_rate_is_within_limit,
+        checks.orders_reconcile_with_source,
+        checks.messages_may_be_sent,
+    ]
     held = [checks.contract_checks(contract) for contract in every] + spanning
     modules = [module for _, module in STAGES.values()]
     stages = dg.load_assets_from_modules(modules)  # pyright: ignore[reportUnknownMemberType]

@@ -16,14 +16,12 @@ from pipelines.catalogue import PUBLISH, STAGES
 
 _CHECKS = "checks_of__"
 _STEP_ENDS = ("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED")
-_SPANNING = {"collect": "raw", "reject_rate_is_within_limit": "raw"}
-_SPANNING["orders_reconcile_with_source"] = "clean"
+_COLLECT = "collect"
 
 
 def stage_of(step_key: str) -> str:
     """The stage that a step belongs to."""
-    known = _SPANNING.get(step_key)
-    return known or step_key.removeprefix(_CHECKS).split("__")[0]
+    return "raw" if step_key == _COLLECT else step_key.removeprefix(_CHECKS).split("__")[0]
 
 
 class StageProgress:

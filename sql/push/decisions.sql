@@ -52,7 +52,15 @@ timed as (
         candidates.campaign_id,
         candidates.member_id,
         members.time_zone,
-        coalesce(campaigns.send_hour, habits.best_hour, $default_hour) as send_hour,
+        -- A habit of late hours would never find an hour that is not quiet.
+        coalesce(
+            campaigns.send_hour,
+            case
+                when quiet_from_hour <= quiet_until_hour or best_hour < quiet_from_hour
+                    then habits.best_hour
+            end,
+            $default_hour
+        ) as send_hour,
         campaigns.quiet_from_hour,
         campaigns.quiet_until_hour
     from candidates

@@ -95,6 +95,14 @@ def test_it_goes_at_the_campaigns_hour_else_at_her_best_else_at_the_shops(
     assert local(one(world.decide(DAY)), "Europe/London") == at(DAY, expected)
 
 
+@pytest.mark.parametrize(("best_hour", "expected"), [(21, 21), (22, 10), (23, 10), (5, 8)])
+def test_a_habit_of_quiet_hours_gives_way(world, best_hour, expected):
+    world.campaign(send_hour=None, quiet_from_hour=22, quiet_until_hour=8)
+    world.member(1, "Europe/London", best_hour=best_hour)
+    world.candidate(1)
+    assert local(one(world.decide(DAY)), "Europe/London") == at(DAY, expected)
+
+
 def test_a_cap_counts_calendar_days_in_her_zone(world):
     world.campaign()
     world.cap(1, 2)

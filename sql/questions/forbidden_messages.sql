@@ -1,0 +1,51 @@
+-- Which messages of the newest run should not be there? None: a check refuses to publish them.
+with newest as (
+    select max(run_date) as run_date from push.decisions
+),
+messages as (
+    select * from push.push_list join newest using (run_date)
+),
+without_consent as (
+    select messages.dedupe_key
+    from messages
+    join clean.members as members using (member_id)
+    where not list_contains(members.consented_channels, messages.channel)
+        or not list_contains(members.addressable_channels, messages.channel)
+        or members.is_minor
+),
+twice_in_a_slot as (
+    select min(dedupe_key) as dedupe_key
+    from push.push_list
+    group by member_id, channel, slot
+    having count(*) > 1
+),
+held_out as (
+    select messages.dedupe_key
+    from messages
+    join push.assignments as assignments using (campaign_id, member_id)
+    where assignments.arm = 'holdout'
+),
+over_a_cap as (
+    select distinct messages.dedupe_key
+    from messages
+    join push.caps as caps on caps.campaign_id = messages.campaign_id
+    join push.push_list as sent
+        on sent.member_id = messages.member_id
+        and cast(sent.slot as date) <= cast(messages.slot as date)
+        and cast(sent.slot as date) > cast(messages.slot as date) - caps.days
+        and case caps.counts
+            when 'all' then true
+            when 'channel' then sent.channel = messages.channel
+            else sent.campaign_id = messages.campaign_id
+        end
+    group by messages.dedupe_key, caps.rule, caps.messages
+    having count(*) > caps.messages
+)
+select 'without consent, address or age' as wrong, dedupe_key from without_consent
+union all
+select 'twice in a channel and slot', dedupe_key from twice_in_a_slot
+union all
+select 'held out', dedupe_key from held_out
+union all
+select 'over a cap', dedupe_key from over_a_cap
+order by wrong, dedupe_key
