@@ -69,6 +69,14 @@ def test_nothing_happens_after_it_was_received(log):
     assert made(log, "occurred_at", "is_clock_skewed") == [(log.at("01-05 08:00"), True)] * 2
 
 
+def test_nothing_happened_before_1970(log):
+    late = {"sent_at": dt.datetime(9999, 1, 1)}  # noqa: DTZ001
+    log.event("Product Viewed", "01-05 08:00", columns=late)
+    assert made(log, "occurred_at", "is_clock_skewed") == [
+        (dt.datetime(1970, 1, 1), True)  # noqa: DTZ001
+    ]
+
+
 def test_event_date_is_the_shops(log):
     log.event("Product Viewed", "01-05 15:59:59")
     log.event("Product Viewed", "01-05 16:00")

@@ -1,0 +1,168 @@
+-- One row per member of clean.identities, identified or not.
+--
+-- locale, time_zone, country and channel: her own newest record's (by load_date, path, line), else
+-- the most frequent of her events' (at a tie the first in the alphabet); a zone is at last the
+-- shop's. signed_up_at: the earliest that any of her records says.
+-- is_minor: she cannot be told to be of age by the year of run_date, even if she was born in the
+-- last year of her band. Without a band she is not taken for one.
+-- consented_channels: channels on which, for every identifier of hers that speaks of the channel,
+-- the newest word on marketing is 'granted' (of words of the same instant the most restrictive);
+-- if she is identified also the assumed channels, unless her word on them is another.
+with identities as (
+    select identifier, kind, member_id, first_seen_at, last_seen_at
+    from clean.identities
+),
+raw_members as (
+    select source, path, line, user_id, signed_up_at, locale, time_zone, country, birth_year_band,
+        channel, addressable_channels, load_date
+    from raw.members
+),
+consents as (
+    select c.identifier, c.channel, c.status, c.at as said_at
+    from raw.consents as c
+    where c.purpose = 'marketing' and c.at < $as_of
+),
+events as (
+    select member_id, time_zone, country, locale, channel
+    from clean.events
+    where member_id is not null
+),
+persons as (
+    select member_id,
+        bool_or(kind = 'user_id') as is_identified,
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
+    from identities
+    group by member_id
+),
+ranked_records as (
+    select i.member_id, m.source, m.path, m.line,
+        row_number() over (
+            partition by i.member_id
+            order by m.load_date desc, m.path desc, m.line desc, m.source desc
+        ) as newness
+    from raw_members as m
+    join identities as i on i.identifier = m.user_id
+),
+records as (
+    select r.member_id, m.locale, m.time_zone, m.country, m.birth_year_band, m.channel,
+        m.addressable_channels
+    from raw_members as m
+    join ranked_records as r on r.source = m.source and r.path = m.path and r.line = m.line
+    where r.newness = 1
+),
+sign_ups as (
+    select i.member_id, min(m.signed_up_at) as signed_up_at
+    from raw_members as m
+    join identities as i on i.identifier = m.user_id
+    group by i.member_id
+),
+habits as (
+    select member_id, time_zone, country, locale, channel, count(*) as n
+    from events
+    group by member_id, time_zone, country, locale, channel
+),
+traits as (
+    select member_id, 'time_zone' as trait, time_zone as value, n from habits
+    union all
+    select member_id, 'country' as trait, country as value, n from habits
+    union all
+    select member_id, 'locale' as trait, locale as value, n from habits
+    union all
+    select member_id, 'channel' as trait, channel as value, n from habits
+),
+counted_traits as (
+    select member_id, trait, value, cast(sum(n) as bigint) as n
+    from traits
+    where value is not null
+    group by member_id, trait, value
+),
+ranked_traits as (
+    select member_id, trait, value,
+        row_number() over (partition by member_id, trait order by n desc, value) as choice
+    from counted_traits
+),
+usual as (
+    select member_id,
+        max(value) filter (where trait = 'time_zone') as time_zone,
+        max(value) filter (where trait = 'country') as country,
+        max(value) filter (where trait = 'locale') as locale,
+        max(value) filter (where trait = 'channel') as channel
+    from ranked_traits
+    where choice = 1
+    group by member_id
+),
+newest_words as (
+    select identifier, channel, max(said_at) as said_at
+    from consents
+    group by identifier, channel
+),
+words as (
+    select i.member_id, c.channel, bool_and(c.status = 'granted') as is_granted
+    from consents as c
+    join newest_words as n
+        on n.identifier = c.identifier and n.channel = c.channel and n.said_at = c.said_at
+    join identities as i on i.identifier = c.identifier
+    group by i.member_id, c.channel
+),
+assumed_list as (
+    select '["' || replace($assumed_channels, ',', '","') || '"]' as channels
+),
+assumed_positions as (
+    select channels,
+        explode(sequence(0, cast(json_array_length(channels) as int) - 1, 1)) as position
+    from assumed_list
+),
+assumed as (
+    select distinct
+        trim(get_json_object(channels, '$[' || cast(position as string) || ']')) as channel
+    from assumed_positions
+),
+allowed as (
+    select member_id, channel
+    from words
+    where is_granted
+    union all
+    select p.member_id, a.channel
+    from persons as p
+    cross join assumed as a
+    where p.is_identified and a.channel <> '' and not exists (
+        select 1
+        from words as w
+        where w.member_id = p.member_id and w.channel = a.channel
+    )
+),
+consented as (
+    select member_id, sort_array(collect_set(channel)) as channels
+    from allowed
+    group by member_id
+),
+no_channels as (
+    select sort_array(collect_set(cast(null as string))) as channels
+)
+select p.member_id,
+    s.signed_up_at,
+    coalesce(r.channel, u.channel) as channel,
+    coalesce(r.locale, u.locale) as locale,
+    coalesce(r.time_zone, u.time_zone, $time_zone) as time_zone,
+    case
+        when r.time_zone is not null then 'member'
+        when u.time_zone is not null then 'events'
+        else 'shop'
+    end as time_zone_source,
+    coalesce(r.country, u.country) as country,
+    r.birth_year_band,
+    p.is_identified,
+    coalesce(
+        extract(year from cast($run_date as date)) - (r.birth_year_band + 4) < $adult_age, false
+    ) as is_minor,
+    coalesce(c.channels, n.channels) as consented_channels,
+    coalesce(r.addressable_channels, n.channels) as addressable_channels,
+    p.first_seen_at,
+    p.last_seen_at
+from persons as p
+cross join no_channels as n
+left join records as r on r.member_id = p.member_id
+left join sign_ups as s on s.member_id = p.member_id
+left join usual as u on u.member_id = p.member_id
+left join consented as c on c.member_id = p.member_id

@@ -1,0 +1,60 @@
+-- One row per order line: clean.order_lines with what was given back of it and what it cost.
+--
+-- refunded: the refunds set against the line, at most its amount. A refund that values the pieces
+-- higher keeps its own amount in clean.refunds; the surplus is no loss of this order's revenue.
+-- cost: quantity times the catalogue's cost, in base currency at the rate of the order's date.
+with order_lines as (
+    select order_id, line, member_id, product_id, ordered_at, channel, quantity, price, amount,
+        is_adjustment, is_unpriced, is_cancelled
+    from clean.order_lines
+),
+refunds as (
+    select order_id, order_line, cast(sum(amount) as decimal(18, 4)) as refunded
+    from clean.refunds
+    where order_line > 0
+    group by order_id, order_line
+),
+fx_rates as (
+    select currency, valid_from, valid_to, rate
+    from raw.fx_rates
+),
+products as (
+    select product_id, cast(cost as double) as cost, nullif(currency, $base_currency) as currency
+    from raw.products
+    where cost is not null
+),
+foreign_costs as (
+    select p.product_id, p.cost * f.rate as cost, f.valid_from, f.valid_to
+    from products as p
+    join fx_rates as f on f.currency = p.currency
+),
+costed as (
+    select l.order_id, l.line, l.member_id, l.product_id, l.ordered_at, l.channel, l.quantity,
+        l.price, l.amount, l.is_adjustment, l.is_unpriced, l.is_cancelled,
+        case when p.currency is null then p.cost else f.cost end as unit_cost
+    from order_lines as l
+    left join products as p on p.product_id = l.product_id
+    left join foreign_costs as f
+        on f.product_id = l.product_id
+        and cast(from_utc_timestamp(l.ordered_at, $time_zone) as date) >= f.valid_from
+        and (
+            f.valid_to is null
+            or cast(from_utc_timestamp(l.ordered_at, $time_zone) as date) < f.valid_to
+        )
+)
+select c.order_id,
+    c.line,
+    c.member_id,
+    c.product_id,
+    c.ordered_at,
+    c.channel,
+    c.quantity,
+    c.price,
+    c.amount,
+    least(coalesce(r.refunded, 0), greatest(c.amount, 0)) as refunded,
+    try_cast(try_cast(c.unit_cost * c.quantity as decimal(28, 10)) as decimal(16, 4)) as cost,
+    c.is_adjustment,
+    c.is_unpriced,
+    c.is_cancelled
+from costed as c
+left join refunds as r on r.order_id = c.order_id and r.order_line = c.line
