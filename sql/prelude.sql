@@ -9,13 +9,11 @@ create or replace temp macro get_json_object(j, p) as
 create or replace temp macro unix_timestamp(t) as cast(floor(epoch(t)) as bigint);
 create or replace temp macro datediff(e, s) as
     date_diff('day', cast(s as date), cast(e as date));
-create or replace temp macro try_element_at(l, i) as list_extract(l, i);
-create or replace temp macro size(l) as len(l);
 create or replace temp macro conv(s, f, t) as cast(('0x' || s) as bigint);
 create or replace temp macro regexp_like(s, p) as regexp_matches(s, p);
 create or replace temp macro try_divide(a, b) as a / nullif(b, 0);
-create or replace temp macro add_months(d, n) as cast(cast(d as date) + to_months(n) as date);
 create or replace temp macro from_utc_timestamp(t, z) as timezone(z, timezone('UTC', t));
 create or replace temp macro to_utc_timestamp(t, z) as timezone('UTC', timezone(z, t));
 create or replace temp macro sort_array(l) as list_sort(l);
-create or replace temp macro collect_set(x) as list(distinct x);
+create or replace temp macro collect_set(x) as
+    coalesce(list(distinct x) filter (where x is not null), []);

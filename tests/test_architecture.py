@@ -178,7 +178,7 @@ def test_names_carry_their_type(contract: Contract) -> None:
 
 
 def test_the_graph_is_what_was_agreed() -> None:
-    """A picture of the lineage: change it on purpose, with `--snapshot-update` in mind."""
+    """The lineage as agreed in tests/lineage.json: whoever changes it changes both, on purpose."""
     picture = {
         key.to_user_string(): sorted(parent.to_user_string() for parent in node.parent_keys)
         for key, node in sorted(NODES.items())

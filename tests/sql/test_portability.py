@@ -21,9 +21,9 @@ FUNCTIONS = frozenset(
     coalesce nullif greatest least abs floor ceil round exp ln log10 log2 sqrt power sign
     lower upper trim ltrim rtrim length replace substr left right lpad concat_ws md5
     regexp_extract regexp_like starts_with contains
-    cast try_cast extract date_trunc datediff unix_timestamp make_date last_day add_months
+    cast try_cast extract date_trunc datediff unix_timestamp make_date last_day
     year month day hour minute second from_utc_timestamp to_utc_timestamp
-    get_json_object json_array_length size try_element_at array_contains sort_array explode
+    get_json_object json_array_length array_contains sort_array explode
     sequence conv try_divide
     """.split()
 )
