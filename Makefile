@@ -1,6 +1,7 @@
-# make run    the demo shop, from nothing to push lists
-# make test   types, style and every test
-# make lock   the exact versions anew, after a change of pyproject.toml
+# make run      the demo shop, from nothing to push lists
+# make test     types, style and every test
+# make lineage  docs/lineage.png, drawn from Dagster's UI after a run; needs Chromium
+# make lock     the exact versions anew, after a change of pyproject.toml
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,9 +9,9 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$name && break; done)
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-header --no-annotate --extra build
+	--generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras --extra build
 
-.PHONY: run test lock clean
+.PHONY: run test lineage lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/siyu simulate
@@ -21,6 +22,9 @@ test: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/pytest -n auto --dist loadfile
+
+lineage: $(VENV)/.development
+	$(BIN)/python -m docs.lineage
 
 lock: $(VENV)/.development
 	$(BIN)/pip install --quiet uv

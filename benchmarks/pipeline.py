@@ -35,8 +35,10 @@ from resources.sources.files import SourceError, find_arrivals
 from resources.warehouse import Database
 
 _COMMAND = "from pipelines.cli import main; main()"
-_CLOCKED = "import sys; from pathlib import Path; from benchmarks.op_clock import install; "
-_CLOCKED += f"install(Path(sys.argv.pop())); {_COMMAND}"
+_CLOCKED = (
+    "import sys; from pathlib import Path; from benchmarks.op_clock import install; "
+    f"install(Path(sys.argv.pop())); {_COMMAND}"
+)
 _ROOT = Path(__file__).resolve().parent.parent
 # ru_maxrss is in bytes on macOS and in KiB elsewhere.
 _RSS_BYTES = 1 if sys.platform == "darwin" else 1024
@@ -96,13 +98,15 @@ class Measured:
         return _table(("", "measured", "of the wall"), rows)
 
     def by_stage(self) -> str:
-        """Steps and seconds of every stage, as a Markdown table."""
+        """Steps and seconds of every stage, and what is left of the runs, as a Markdown table."""
         n_steps = Counter(stage_of(step) for step in self.steps)
         rows: list[tuple[str, ...]] = []
         for stage in (*STAGES, PUBLISH):
             steps = sum(each for step, each in self.steps.items() if stage_of(step) == stage)
             bodies = sum(each for step, each in self.bodies.items() if stage_of(step) == stage)
             rows.append((stage, f"{n_steps[stage]}", f"{steps:.2f}", f"{steps - bodies:.2f}"))
+        between = f"{self.runs - sum(self.steps.values()):.2f}"
+        rows.append(("before, between and after steps", "", between, between))
         return _table(("stage", "steps", "seconds", "of these Dagster's own"), rows)
 
     def slowest(self, n: int) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 HOST = "127.0.0.1"
 _LOOK_SECONDS = 0.2
-# A web server waits for open browser tabs before it ends; nobody waits that long for it.
+# How long a process may take to end, and then what it started, before both are killed.
 _LEADER_SECONDS = 8.0
 _SESSION_SECONDS = 3.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -192,13 +192,13 @@ parsed as (
         p.locale, p.time_zone, p.country, p.channel,
         k.is_bot_date
             or coalesce(a.is_bot, false) as is_bot,
-        get_json_object(p.properties, '$.product_id') as product_id,
+        nullif(get_json_object(p.properties, '$.product_id'), '') as product_id,
         try_cast(get_json_object(p.properties, '$.quantity') as double) as quantity,
         try_cast(get_json_object(p.properties, '$.price') as double) as price,
         nullif(upper(trim(get_json_object(p.properties, '$.currency'))), '') as currency,
-        get_json_object(p.properties, '$.order_id') as order_id,
-        get_json_object(p.properties, '$.share_code') as share_code,
-        get_json_object(p.properties, '$.campaign_id') as campaign_id,
+        nullif(get_json_object(p.properties, '$.order_id'), '') as order_id,
+        nullif(get_json_object(p.properties, '$.share_code'), '') as share_code,
+        nullif(get_json_object(p.properties, '$.campaign_id'), '') as campaign_id,
         case when k.event_name like 'Order %' then coalesce(
             try_cast(get_json_object(p.properties, '$.revenue') as double),
             try_cast(get_json_object(p.properties, '$.total') as double)

@@ -11,7 +11,6 @@ with order_lines as (
 refunds as (
     select order_id, order_line, cast(sum(amount) as decimal(18, 4)) as refunded
     from clean.refunds
-    where order_line > 0
     group by order_id, order_line
 ),
 fx_rates as (

@@ -224,7 +224,7 @@ parts as (
     union all
     select a.message_id, a.line, '' as order_id, 0 as order_line, a.product_id,
         not a.is_whole as is_unpriced,
-        case when a.is_whole then 0 else a.quantity - coalesce(m.quantity, 0) end as quantity,
+        a.quantity - coalesce(m.quantity, 0) as quantity,
         cast(0 as decimal(18, 4)) as line_value, 'unmatched' as match
     from asked as a
     left join matched_by_line as m on m.message_id = a.message_id and m.line = a.line

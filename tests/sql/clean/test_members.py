@@ -40,12 +40,13 @@ def test_everybody_is_a_member_identified_or_not(log):
 
 def test_her_newest_record_counts_but_her_first_sign_up(log):
     old, new = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
-    record(log, "ann", load_date=new, signed_up_at=log.at("01-02 08:00"), locale="en", channel="a")
-    record(log, "ann", load_date=old, signed_up_at=log.at("01-01 08:00"), locale="zh")
+    later, earlier = {"signed_up_at": log.at("01-02 08:00")}, {"signed_up_at": log.at("01-01 08:00")}
+    record(log, "ann", load_date=new, path="a", locale="en", channel="app", **later)
+    record(log, "ann", load_date=old, path="b", locale="zh", **earlier)
     record(log, "bob", path="b", locale="en")
     record(log, "bob", path="a", locale="zh")
     assert by_member(log, "locale", "signed_up_at", "channel") == {
-        log.member_id("ann"): ("en", log.at("01-01 08:00"), "a"),
+        log.member_id("ann"): ("en", log.at("01-01 08:00"), "app"),
         log.member_id("bob"): ("en", None, None),
     }
 

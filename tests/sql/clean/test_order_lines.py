@@ -55,7 +55,7 @@ def test_an_order_that_lists_nothing_is_one_line_of_its_revenue(log):
 
 
 def test_an_order_without_an_id_goes_by_its_message(log):
-    log.order("", "01-05 08:00", ("p", 1, 2))
+    log.event("Order Completed", "01-05 08:00", order_id="", product_id="p", price=2)
     log.event("Order Completed", "01-05 08:00", product_id="p", price=3)
     assert made(log, "order_id", "amount") == [("m001", Decimal(2)), ("m002", Decimal(3))]
 
@@ -72,8 +72,12 @@ def test_the_only_line_without_a_price_has_the_orders_revenue(log):
 def test_lines_without_a_price_are_kept_and_marked(log):
     log.order("foreign", "01-05 08:00", ("p", 1, 2), currency="XXX")
     log.order("two", "01-05 08:00", ("p", 1, None), ("q", 1, 3), revenue=10)
+    for _ in range(2):
+        log.event("Order Completed", "01-05 08:00", order_id="flat", product_id="p", revenue=10)
     log.event("Order Completed", "01-05 08:00", order_id="void")
     assert made(log, "order_id", "product_id", "price", "amount", "is_unpriced") == [
+        ("flat", "p", 0, 0, True),
+        ("flat", "p", 0, 0, True),
         ("foreign", "p", 0, 0, True),
         ("two", "p", 0, 0, True),
         ("two", "q", 3, 3, False),
