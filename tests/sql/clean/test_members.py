@@ -40,9 +40,10 @@ def test_everybody_is_a_member_identified_or_not(log):
 
 def test_her_newest_record_counts_but_her_first_sign_up(log):
     old, new = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
-    later, earlier = {"signed_up_at": log.at("01-02 08:00")}, {"signed_up_at": log.at("01-01 08:00")}
-    record(log, "ann", load_date=new, path="a", locale="en", channel="app", **later)
-    record(log, "ann", load_date=old, path="b", locale="zh", **earlier)
+    record(log, "ann", load_date=new, path="a", locale="en", channel="app")
+    record(log, "ann", load_date=old, path="b", locale="zh")
+    for record_of_ann, sign_up in zip(log.members, ("01-02 08:00", "01-01 08:00"), strict=True):
+        record_of_ann["signed_up_at"] = log.at(sign_up)
     record(log, "bob", path="b", locale="en")
     record(log, "bob", path="a", locale="zh")
     assert by_member(log, "locale", "signed_up_at", "channel") == {
