@@ -257,8 +257,10 @@ def scree(factors: Factors) -> NDArray[np.float64]:
         Shares that fall and sum to 1 (all 0 for an empty model), shape
         (min(factors, n_members, n_products),).
     """
-    left = np.linalg.qr(factors.member_factors.astype(np.float64)).R
-    right = np.linalg.qr(factors.product_factors.astype(np.float64)).R
-    energy = np.asarray(np.linalg.svd(left @ right.T, compute_uv=False) ** 2, dtype=np.float64)
+    with threadpool_limits(limits=1, user_api="blas"):
+        left = np.linalg.qr(factors.member_factors.astype(np.float64)).R
+        right = np.linalg.qr(factors.product_factors.astype(np.float64)).R
+        values = np.linalg.svd(left @ right.T, compute_uv=False)
+    energy = np.asarray(values**2, dtype=np.float64)
     total = float(energy.sum())
     return energy / total if total > 0 else np.zeros_like(energy)

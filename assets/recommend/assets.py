@@ -175,9 +175,11 @@ def model_metrics(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResul
             "select product_id, train_weight as weight from features.member_products"
             " where train_weight > 0"
         )
-        popular = popular_products(history, before.member_ids, before.product_ids)
+        members = truth["member_id"].unique().sort().to_numpy()
+        popular = popular_products(history, members, before.product_ids)
+        factors = fit(before, AlsSettings(*values)).of_members(members)
         metrics = compare(
-            {_KIND: unseen_lists(fit(before, AlsSettings(*values)), before, LIST_LENGTH)},
+            {_KIND: unseen_lists(factors, before, LIST_LENGTH)},
             unseen_lists(popular, before, LIST_LENGTH),
             truth,
             LIST_LENGTH,

@@ -26,14 +26,15 @@ def neighbours(settings: AlsSettings) -> Iterator[AlsSettings]:
 
 
 def unseen_lists(scorer: Scorer, seen: InteractionMatrix, k: int) -> pl.DataFrame:
-    """The first k products of every member that she had not met, as evaluation wants them.
+    """The first k products of the scorer's members that they had not met, for evaluation.
 
     Args:
-        scorer: members and products of `seen`, in its order.
-        seen: what she had met.
+        scorer: some of the members of `seen`, and its products in its order.
+        seen: what they had met.
         k: length of the lists.
     """
-    return top_products(scorer, seen.weights, k, np.ones(len(seen.product_ids), dtype=np.bool_))
+    met = seen.weights[seen.member_index(scorer.member_ids)]
+    return top_products(scorer, met, k, np.ones(len(seen.product_ids), dtype=np.bool_))
 
 
 def search(
@@ -48,9 +49,10 @@ def search(
         k: length of the lists.
     """
     n_products = len(matrix.product_ids)
+    members = truth["member_id"].to_numpy()
 
     def quality(settings: AlsSettings) -> float:
-        ranked = unseen_lists(fit(matrix, settings), matrix, k)
+        ranked = unseen_lists(fit(matrix, settings).of_members(members), matrix, k)
         return evaluate(ranked, truth, k, n_products).ndcg
 
     return max(neighbours(around), key=quality)
