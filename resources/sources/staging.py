@@ -27,6 +27,8 @@ _TYPES = {
     "birth_year": "integer",
 }
 _TIMES = ("occurred_at", "sent_at", "received_at", "signed_up_at", "at")
+# Beyond these a clock is broken, and arithmetic with times may overflow.
+_EARLIEST, _LATEST = "timestamp '1990-01-01'", "timestamp '2101-01-01'"
 _KEYS = {"user_id": "user_key", "anonymous_id": "anonymous_key"}
 
 
@@ -206,6 +208,12 @@ def _reason(source: FileSource) -> str:
         f"when \"{_KEYS.get(name, name)}\" is null then '{name} is missing or not of its type'"
         for name, is_required in FIELDS[source.entity].items()
         if is_required
+    ]
+    cases += [
+        f'when "{name}" < {_EARLIEST} or "{name}" >= {_LATEST}'
+        f" then '{name} lies outside 1990 to 2100'"
+        for name in FIELDS[source.entity]
+        if name in _TIMES
     ]
     return f"case {' '.join(cases)} end"
 

@@ -32,7 +32,7 @@ orders as (
 order_items as (
     select order_id, line, member_id, product_id, ordered_at
     from clean.order_items
-    where not is_adjustment and member_id is not null and ordered_at < $as_of
+    where not is_adjustment and product_id <> '' and member_id is not null and ordered_at < $as_of
 ),
 
 refunds as (

@@ -1,6 +1,7 @@
 -- One row per accepted record of the files being loaded.
 -- Names of people are replaced by their pseudonyms; keys that name a person directly lose their
--- value at any depth, and so do e-mail addresses wherever they stand.
+-- value at any depth, and so do e-mail addresses wherever they stand. A time zone that is none is
+-- not known.
 with cleared as (
     select
         staged.*,
@@ -24,10 +25,10 @@ select
     person.pseudonym as user_id,
     cleared.occurred_at,
     cleared.sent_at,
-    coalesce(cleared.received_at, cleared.occurred_at) as received_at,
+    coalesce(cleared.received_at, cleared.sent_at, cleared.occurred_at) as received_at,
     cleared.user_agent,
     cleared.locale,
-    cleared.time_zone,
+    zones.name as time_zone,
     cleared.country,
     cleared.channel,
     case
@@ -37,6 +38,8 @@ select
     files.load_date
 from cleared
 join files on files.path = cleared.path
+left join (select distinct name from pg_timezone_names()) as zones
+    on zones.name = cleared.time_zone
 left join pseudonyms as device
     on device.kind = 'anonymous_id' and device.identifier = cleared.anonymous_key
 left join pseudonyms as person

@@ -7,7 +7,7 @@ select
     person.pseudonym as user_id,
     staged.signed_up_at,
     staged.locale,
-    staged.time_zone,
+    zones.name as time_zone,
     staged.country,
     staged.birth_year - staged.birth_year % 5 as birth_year_band,
     staged.channel,
@@ -24,4 +24,6 @@ from (
     where reason is null
 ) as staged
 join files on files.path = staged.path
+left join (select distinct name from pg_timezone_names()) as zones
+    on zones.name = staged.time_zone
 join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key

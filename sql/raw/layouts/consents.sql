@@ -21,6 +21,8 @@ select
         when coalesce(f[4], '') not in ('granted', 'denied', 'revoked')
             then 'status is not granted, denied or revoked'
         when try_cast(f[5] as timestamp) is null then 'at is not an ISO 8601 time'
+        when try_cast(f[5] as timestamp) not between timestamp '1990-01-01'
+            and timestamp '2101-01-01' then 'at lies outside 1990 to 2100'
     end as reason,
     case when reason is not null then text end as payload,
     f[1] as user_key,

@@ -23,6 +23,8 @@ select
         when coalesce(f[1], '') = '' then 'user_id is missing'
         when f[2] is not null and try_cast(f[2] as timestamp) is null
             then 'signed_up_at is not an ISO 8601 time'
+        when try_cast(f[2] as timestamp) not between timestamp '1990-01-01'
+            and timestamp '2101-01-01' then 'signed_up_at lies outside 1990 to 2100'
     end as reason,
     case when reason is not null then text end as payload,
     f[1] as user_key,

@@ -36,9 +36,9 @@ select
         when f[9] is null then 'receivedAt is missing'
         when received_at is null then 'receivedAt is not an ISO 8601 time'
         when f[8] is not null and sent_at is null then 'sentAt is not an ISO 8601 time'
-        when year(occurred_at) not between 1990 and 2100
-            or year(received_at) not between 1990 and 2100
-            or year(sent_at) not between 1990 and 2100 then 'a time lies outside 1990 to 2100'
+        when greatest(occurred_at, received_at, sent_at) >= timestamp '2101-01-01'
+            or least(occurred_at, received_at, sent_at) < timestamp '1990-01-01'
+            then 'a time lies outside 1990 to 2100'
     end as reason,
     case when reason is not null then text end as payload,
     f[1] as message_id,

@@ -118,6 +118,8 @@ def test_an_event_is_kept_without_its_person(shop: Shop) -> None:
         (track(1, receivedAt=None), "receivedAt is missing"),
         (track(1, receivedAt="0001-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
         (track(1, sentAt="x"), "sentAt is not an ISO 8601 time"),
+        (track(1, sentAt="9999-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
+        (track(1, originalTimestamp="infinity"), "a time lies outside 1990 to 2100"),
         ("\x00\x00\x00\x00\x00\x00\n", "not a JSON object"),
         (b'{"messageId": "\xff\xfe"}\n', "not UTF-8"),
     ],
@@ -131,6 +133,20 @@ def test_a_bad_record_is_rejected_with_its_reason(
     assert shop.rows("select line, reason from raw.rejected_records") == [(3, reason)]
     assert shop.rows("select line from raw.events order by line") == [(1,), (4,)]
     assert shop.rows("select n_records, n_rejected from raw.loads") == [(3, 1)]
+
+
+def test_a_time_zone_that_is_none_is_not_known(shop: Shop) -> None:
+    zones = ("Asia/Tokyo", "Asia/Nowhere", None)
+    shop.lands(
+        "2026-07-03.jsonl",
+        "".join(track(n, context={"timezone": zone}) for n, zone in enumerate(zones)),
+    )
+    shop.collects(EVENTS)
+    assert shop.rows("select time_zone from raw.events order by line") == [
+        ("Asia/Tokyo",),
+        (None,),
+        (None,),
+    ]
 
 
 def test_sending_a_file_again_is_a_no_op_and_a_change_replaces_it(shop: Shop) -> None:
