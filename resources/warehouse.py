@@ -232,10 +232,7 @@ class Database:
         """
         connection = self._open(read_only=read_only)
         try:
-            connection.execute("set enable_progress_bar = false")
-            for statement in read_sql("prelude.sql").split(";\n"):
-                if statement.strip():
-                    connection.execute(statement)
+            connection.execute(read_sql("prelude.sql"))
             yield Session(connection)
         finally:
             connection.close()
@@ -318,6 +315,8 @@ class Warehouse(dg.ConfigurableResource[Any]):
         beside.unlink(missing_ok=True)
         try:
             with self.connect() as session:
+                # The order of rows means nothing, and keeping it costs time.
+                session.execute("set preserve_insertion_order = false")
                 session.execute(
                     f"attach {_quoted(str(beside))} as published"
                     f" (storage_version {_quoted(PUBLISHED_STORAGE_VERSION)})"
@@ -329,9 +328,10 @@ class Warehouse(dg.ConfigurableResource[Any]):
                         f" select {contract.column_list} from {contract.name}"
                     )
                 session.execute("use published")
-                for contract in contracts:
-                    session.comment(contract)
-                session.execute("use memory" if self.path == ":memory:" else "use warehouse")
+                with session.transaction():
+                    for contract in contracts:
+                        session.comment(contract)
+                session.execute(f'use "{Path(self.path).stem}"')
                 session.execute("detach published")
             beside.replace(target)
         finally:

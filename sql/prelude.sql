@@ -1,6 +1,7 @@
 -- Teaches DuckDB the Spark-spelled functions that sql/clean and sql/features may use, so that
 -- one text runs on both engines. Macros are inlined when a statement is bound.
 set TimeZone = 'UTC';
+set enable_progress_bar = false;
 set default_null_order = 'nulls_first_on_asc_last_on_desc';
 create or replace temp macro explode(l) as unnest(l);
 create or replace temp macro sequence(a, b, s) as generate_series(a, b, s);
