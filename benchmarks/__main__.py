@@ -1,0 +1,161 @@
+"""Run every benchmark and write docs/benchmarks.md.
+
+    python -m benchmarks --date YYYY-MM-DD [--orders FILE] [--online-retail FILE] [--repeats N]
+
+A benchmark whose data are not given is left out, and the page says so. Each one runs in a process
+of its own, so that none weighs on the next one's memory.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PAGE = Path("docs") / "benchmarks.md"
+_PACKAGES = ("duckdb", "dagster", "polars", "implicit")
+_INTRODUCTION = """\
+# Benchmarks
+
+Measured on {date}: {n_cores} cores, {system}, Python {python}, {packages}.
+
+Times are noisy and belong to this machine; the ratios, each taken within one run, are what counts.
+`python -m benchmarks --date YYYY-MM-DD --orders FILE --online-retail FILE` writes this page anew;
+the command above each table prints that table alone. None of it is a test.
+"""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One section of the page.
+
+    Attributes:
+        title: what is measured.
+        target: what the numbers are held against.
+        module: the benchmark.
+        shown: its arguments as a reader would give them.
+        given: its arguments in this run; None where its data are missing.
+        environment: what it needs of the environment.
+        is_markdown: whether it prints Markdown, or else plain text.
+    """
+
+    title: str
+    target: str
+    module: str
+    shown: str
+    given: Sequence[str] | None
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_markdown: bool = True
+
+    def section(self) -> str:
+        """Runs the benchmark and gives its section of the page.
+
+        Raises:
+            CalledProcessError: the benchmark failed; it has said why on standard error.
+        """
+        variables = "".join(f"{name}=FILE " for name in self.environment)
+        command = f"{variables}python -m {self.module} {self.shown}".rstrip()
+        head = f"## {self.title}\n\n{self.target}\n\n    {command}\n\n"
+        if self.given is None:
+            return f"{head}Left out: its data were not given.\n"
+        done = subprocess.run(
+            [sys.executable, "-m", self.module, *self.given],
+            cwd=_ROOT,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        fence = ("", "") if self.is_markdown else ("```text\n", "\n```")
+        return f"{head}{fence[0]}{done.stdout.strip()}{fence[1]}\n"
+
+
+def claims(orders: Path | None, online_retail: Path | None, repeats: int) -> list[Claim]:
+    """Every claim, in the order of the page."""
+    runs = ("--repeats", str(repeats))
+    return [
+        Claim(
+            title="The demo shop, end to end",
+            target=(
+                "Target: within 60 s on 4 cores with a warm environment, Dagster's own overhead "
+                "below 15 % of it."
+            ),
+            module="benchmarks.pipeline",
+            shown=f"--config config/demo --repeats {repeats}",
+            given=("--config", "config/demo", *runs),
+        ),
+        Claim(
+            title="Online Retail II, end to end",
+            target="Target: its 1,044,847 lines within 90 s and 4 GB of peak memory.",
+            module="benchmarks.pipeline",
+            shown=f"--config config/online_retail --repeats {repeats}",
+            given=("--config", "config/online_retail", *runs) if online_retail else None,
+            environment={"ONLINE_RETAIL_PATH": str(online_retail)},
+        ),
+        Claim(
+            title="BG/NBD against the lifetimes package",
+            target="Target: at least 20 times as fast, with parameters equal to three digits.",
+            module="benchmarks.bg_nbd",
+            shown="--orders CDNOW_master.txt",
+            given=("--orders", str(orders)) if orders else None,
+            is_markdown=False,
+        ),
+        Claim(
+            title="Dagster's event log with its connections kept open",
+            target=(
+                "What `pipelines/event_log.py` is worth: the ratio is Dagster's default over ours."
+            ),
+            module="benchmarks.event_log",
+            shown="",
+            given=(),
+        ),
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run every benchmark and write the page.
+
+    Args:
+        argv: command line without the program's name; the process's own if None.
+
+    Returns:
+        0 if every benchmark succeeded; else 1, and the page stays as it was.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--date", type=date.fromisoformat, required=True, help="of the measuring")
+    parser.add_argument("--orders", type=Path, help="CDNOW_master.txt")
+    parser.add_argument("--online-retail", type=Path, help="online_retail_ii.parquet")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each pipeline")
+    arguments = parser.parse_args(argv)
+    for name in ("orders", "online_retail"):
+        file: Path | None = getattr(arguments, name)
+        if file is not None and not file.is_file():
+            parser.error(f"--{name.replace('_', '-')}: no such file: {file}")
+        setattr(arguments, name, file.absolute() if file else None)
+    page = _INTRODUCTION.format(
+        date=arguments.date,
+        n_cores=os.cpu_count(),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        packages=", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+    )
+    try:
+        for claim in claims(arguments.orders, arguments.online_retail, arguments.repeats):
+            print(claim.title, flush=True)
+            page += f"\n{claim.section()}"
+    except subprocess.CalledProcessError as error:
+        print(f"benchmarks: {' '.join(error.cmd[1:])} failed", file=sys.stderr)
+        return 1
+    (_ROOT / _PAGE).write_text(page, encoding="utf-8")
+    print(_PAGE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
