@@ -4,18 +4,16 @@ import datetime as dt
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.ui import UiFailed, serve_ui
-from resources.config.loading import ConfigError
-from resources.home import Home
-from resources.keys import SecretError
-from resources.sources.files import SourceError
-from resources.warehouse import WarehouseError
+from resources.failure import Failure
+
+if TYPE_CHECKING:
+    from resources.home import Home
 
 app = typer.Typer(
     help="Private-domain traffic: raw logs in, push lists out, proof afterwards.",
@@ -28,26 +26,17 @@ _DATE_FORMATS = ["%Y-%m-%d"]
 
 def main() -> None:
     """Runs a command; a foreseen error is one line on standard error and exit code 1."""
-    from pipelines.runs import RunFailed
-    from pipelines.tables import QueryError
-
     try:
         app()
-    except (
-        ConfigError,
-        SecretError,
-        SourceError,
-        WarehouseError,
-        RunFailed,
-        QueryError,
-        UiFailed,
-    ) as error:
+    except Failure as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"siyu: {error}", markup=False)
         sys.exit(1)
 
 
-def _places() -> tuple[Path, Home]:
+# Commands import what they need when they run: `siyu --help` answers at once.
+def _places() -> "tuple[Path, Home]":
     from pipelines.definitions import places
+    from resources.home import Home
 
     config, home = places(os.environ)
     return config, Home(path=str(home))
@@ -83,6 +72,7 @@ def run(
 @app.command()
 def simulate() -> None:
     """Write the demo shop's landing folder, and what is true of it beside."""
+    from resources.config.loading import ConfigError
     from resources.config.shop import load_shop
     from resources.simulation import simulate as simulate_shop
 
@@ -106,6 +96,7 @@ def ui(
     """Open Dagster's UI and daemon on this machine; with --read-only the UI alone."""
     from pipelines.definitions import ROOT
     from pipelines.instance import dagster_home
+    from pipelines.ui import serve_ui
 
     config, place = _places()
     environment = {

@@ -20,6 +20,7 @@ from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_r
 from pipelines.progress import StageProgress, run_logger, stage_of
 from resources.config.shop import Shop, load_shop
 from resources.config.sources import load_sources
+from resources.failure import Failure
 from resources.home import Home
 from resources.keys import Keyring
 from resources.sources.collection import changed
@@ -32,7 +33,7 @@ _RANGE_END = "dagster/asset_partition_range_end"
 _LOCK_SECONDS = 60.0
 
 
-class RunFailed(Exception):
+class RunFailed(Failure):
     """A run did not succeed; the message gives the reason in one line, and the log's path."""
 
 

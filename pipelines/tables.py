@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from resources.failure import Failure
 from resources.warehouse import SQL_ROOT, Database, SqlError, read_sql
 
 Listing = tuple[str, list[str], list[tuple[object, ...]]]
 _MOST_ROWS = 1000
 
 
-class QueryError(Exception):
+class QueryError(Failure):
     """A question cannot be answered; the message says why."""
 
 

@@ -14,6 +14,8 @@ from types import FrameType
 
 from rich.console import Console
 
+from resources.failure import Failure
+
 HOST = "127.0.0.1"
 _LOOK_SECONDS = 0.2
 # How long a process may take to end, and then what it started, before both are killed.
@@ -22,7 +24,7 @@ _SESSION_SECONDS = 3.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class UiFailed(Exception):
+class UiFailed(Failure):
     """The UI did not start, or a process of it ended by itself; the message says why."""
 
 

@@ -19,13 +19,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from resources.failure import Failure
+
 SECRET_VARIABLE = "SIYU_SECRET"
 _MINIMUM_LENGTH = 16
 _PSEUDONYM_BYTES = 16
 _NONCE_BYTES = 12
 
 
-class SecretError(Exception):
+class SecretError(Failure):
     """The secret is missing, too short or not the one the data were made with."""
 
 

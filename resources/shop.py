@@ -7,10 +7,11 @@ from typing import Any
 import dagster as dg
 
 from resources.config.shop import Shop, load_shop
+from resources.failure import Failure
 from resources.warehouse import Session
 
 
-class NothingLoaded(Exception):
+class NothingLoaded(Failure):
     """No load date has been loaded, so there is no as-of instant."""
 
 

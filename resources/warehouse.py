@@ -21,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from resources.contract import Contract
+from resources.failure import Failure
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 # The oldest storage format that every DuckDB from 1.0 on can open, for what analysts read.
@@ -34,7 +35,7 @@ _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"--[^\n]*")
 
 
-class WarehouseError(Exception):
+class WarehouseError(Failure):
     """A database file cannot be used; the message says which, why and what to do."""
 
 
@@ -315,8 +316,6 @@ class Warehouse(dg.ConfigurableResource[Any]):
         beside.unlink(missing_ok=True)
         try:
             with self.connect() as session:
-                # The order of rows means nothing, and keeping it costs time.
-                session.execute("set preserve_insertion_order = false")
                 session.execute(
                     f"attach {_quoted(str(beside))} as published"
                     f" (storage_version {_quoted(PUBLISHED_STORAGE_VERSION)})"

@@ -1,7 +1,9 @@
 -- Teaches DuckDB the Spark-spelled functions that sql/clean and sql/features may use, so that
--- one text runs on both engines. Macros are inlined when a statement is bound.
+-- one text runs on both engines. Macros are inlined when a statement is bound. No result may depend
+-- on the order of rows, so none is kept.
 set TimeZone = 'UTC';
 set enable_progress_bar = false;
+set preserve_insertion_order = false;
 set default_null_order = 'nulls_first_on_asc_last_on_desc';
 create or replace temp macro explode(l) as unnest(l);
 create or replace temp macro sequence(a, b, s) as generate_series(a, b, s);

@@ -139,9 +139,7 @@ _ORDERED = (
     money("price", "Price of one; 0 if unpriced"),
     money("amount", "Price times quantity; 0 if unpriced"),
 )
-_IS_ADJUSTMENT = Column(
-    "is_adjustment", "boolean", "Postage, fee or correction: not a product"
-)
+_IS_ADJUSTMENT = Column("is_adjustment", "boolean", "Postage, fee or correction: not a product")
 _LINE_FLAGS = (
     _IS_ADJUSTMENT,
     Column("is_unpriced", "boolean", "No price, or none in a currency with a rate"),

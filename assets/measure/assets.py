@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 from assets.measure import contracts
-from assets.measure.lift import WINDOW_DAYS, with_lift
 from assets.sql_asset import described, report, upstream_of
 from resources.shop import ShopConfig
 from resources.warehouse import Session, Warehouse, read_sql
@@ -22,6 +21,7 @@ _COUNTS = read_sql("measure/campaign_lift.sql")
 )
 def campaign_lift(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     """Counts in SQL, intervals in Python."""
+    from assets.measure.lift import WINDOW_DAYS, with_lift
 
     def write(session: Session, parameters: Mapping[str, object]) -> int:
         counts = session.frame(_COUNTS, {**parameters, "window_days": WINDOW_DAYS})

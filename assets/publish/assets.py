@@ -8,11 +8,12 @@ import dagster as dg
 from assets.automation import after_upstream
 from assets.owners import DATA
 from resources.contract import Contract
+from resources.failure import Failure
 from resources.home import Home
 from resources.warehouse import Warehouse
 
 
-class NotPublishable(Exception):
+class NotPublishable(Failure):
     """A blocking check has failed, so the published file stays as it is."""
 
 

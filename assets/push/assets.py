@@ -30,6 +30,7 @@ from resources.config.campaigns import (
 from resources.config.loading import ConfigError
 from resources.config.shop import Push
 from resources.contract import Contract
+from resources.failure import Failure
 from resources.home import Home
 from resources.shop import ShopConfig
 from resources.vault import Vault
@@ -38,7 +39,7 @@ from resources.warehouse import Session, SqlError, Warehouse
 OUTBOX = dg.AssetKey(["push", "outbox"])
 
 
-class AudienceError(Exception):
+class AudienceError(Failure):
     """An audience cannot be selected; the message names the campaign and the reason."""
 
 

@@ -70,12 +70,10 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             for arrival in find_arrivals(sources, home.landing, os.environ)
             if arrival.load_date in wanted
         ]
-        record = context.instance.get_run_record_by_id(context.run_id)
-        began = (
-            record.create_timestamp.replace(tzinfo=None)
-            if record
-            else max(arrival.modified_at for arrival in arrivals)
-        )
+        record = context.instance.get_run_record_by_id(context.run.run_id)
+        if record is None:
+            raise LookupError(f"run {context.run.run_id} is not recorded, so it has no beginning")
+        began = record.create_timestamp.replace(tzinfo=None)
         with warehouse.connect() as session:
             new = changed(session, TABLES, arrivals)
             collect(

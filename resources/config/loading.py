@@ -10,10 +10,12 @@ from typing import Any, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from resources.failure import Failure
+
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 
-class ConfigError(Exception):
+class ConfigError(Failure):
     """A configuration file is wrong; the message says where, what was expected, what to do."""
 
 

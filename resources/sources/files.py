@@ -9,13 +9,14 @@ from pathlib import Path
 
 from resources.config.loading import expand
 from resources.config.sources import FileSource
+from resources.failure import Failure
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _GLOB = re.compile(r"[*?\[]")
 _BLOCK_BYTES = 1 << 20
 
 
-class SourceError(Exception):
+class SourceError(Failure):
     """A source cannot be read; the message says which file, why and what to do."""
 
 

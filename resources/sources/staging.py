@@ -130,12 +130,15 @@ def _open_records(session: Session, source: FileSource, arrival: Arrival) -> Non
             " file_row_number = true)"
         )
         return
+    # Only rows in the file's order can be numbered.
+    session.execute("set preserve_insertion_order = true")
     session.execute(
         "create or replace temp table parsed as select row_number() over () as ordinal, *"
         " from read_csv($file, header = true, all_varchar = true, strict_mode = false,"
         " store_rejects = true, sample_size = 20480)",
         {"file": str(arrival.file)},
     )
+    session.execute("set preserve_insertion_order = false")
     session.execute(
         "insert into unreadable select line, any_value(error_message), any_value(csv_line)"
         " from reject_errors group by line"

@@ -49,9 +49,7 @@ def test_an_order_sent_again_counts_once(log):
 def test_an_order_that_lists_nothing_is_one_line_of_its_revenue(log):
     log.event("Order Completed", "01-05 08:00", order_id="o", revenue=40)
     log.event("Order Completed", "01-05 08:01", order_id="o", revenue=50)
-    assert made(log, *LINE, "is_unpriced") == [
-        ("o", 1, "", 1, Decimal(40), Decimal(40), False)
-    ]
+    assert made(log, *LINE, "is_unpriced") == [("o", 1, "", 1, Decimal(40), Decimal(40), False)]
 
 
 def test_an_order_without_an_id_goes_by_its_message(log):
