@@ -9,6 +9,7 @@ import dagster as dg
 from assets.clean.contracts import MEMBERS, ORDERS
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
 from assets.raw.contracts import LOADS
+from assets.recommend.contracts import MODEL_METRICS
 from resources.contract import Contract
 from resources.shop import ShopConfig
 from resources.warehouse import Warehouse, read_sql
@@ -133,4 +134,22 @@ def messages_may_be_sent(warehouse: Warehouse) -> dg.AssetCheckResult:
         else "push.push_list has messages that must not be sent: "
         + ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
         + f", first {wrong[0][1]}; no list is exported until this is mended",
+    )
+
+
+@dg.asset_check(asset=MODEL_METRICS.asset_key, pool="warehouse")
+def model_beats_popularity(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """The newest model foresees more than popularity does, in recall and in ndcg."""
+    with warehouse.connect() as session:
+        rows = session.rows(
+            "select metric, value, baseline from recommend.model_metrics"
+            " where metric in ('recall', 'ndcg')"
+            " and model_version = (select max(model_version) from recommend.als_model)"
+        )
+    worse = sorted(metric for metric, value, baseline in rows if value <= baseline)
+    return dg.AssetCheckResult(
+        passed=not worse,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={f"{metric}_over_popularity": value - base for metric, value, base in rows},
+        description=f"no better than popularity in {' and '.join(worse)}" if worse else None,
     )

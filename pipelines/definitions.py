@@ -56,13 +56,14 @@ def build_definitions(
         checks.reject_rate_is_within_limit,
         checks.orders_reconcile_with_source,
         checks.messages_may_be_sent,
+        checks.model_beats_popularity,
     ]
     held = [checks.contract_checks(contract) for contract in every] + spanning
     modules = [module for _, module in STAGES.values()]
     stages = dg.load_assets_from_modules(modules)  # pyright: ignore[reportUnknownMemberType]
     analytics = published(
         [contract for contract in every if contract.is_published],
-        [key for check in held for key in check.check_keys],
+        [spec.key for check in held for spec in check.check_specs if spec.blocking],
     )
     return dg.Definitions(
         assets=[collected(load_dates(shop)), *stages, analytics],

@@ -49,6 +49,7 @@ class RunReport:
     wall_seconds: float = 0.0
     step_seconds: dict[str, float] = field(default_factory=dict[str, float])
     checks_passed: Counter[str] = field(default_factory=Counter[str])
+    warnings: list[str] = field(default_factory=list[str])
 
 
 def run_pipeline(
@@ -155,6 +156,13 @@ def _execute(
         if event.event_type_value == "ASSET_CHECK_EVALUATION"
         and event.asset_check_evaluation_data.passed
     )
+    report.warnings += [
+        event.asset_check_evaluation_data.description or event.step_key or ""
+        for event in events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION"
+        and not event.asset_check_evaluation_data.passed
+        and event.asset_check_evaluation_data.severity == dg.AssetCheckSeverity.WARN
+    ]
     if not result.success:
         raise RunFailed(f"{_reason(events, place)} (the whole log: {report.log})")
 
@@ -164,7 +172,7 @@ def _reason(events: Sequence[dg.DagsterEvent], place: Home) -> str:
     for event in events:
         if event.event_type_value == "ASSET_CHECK_EVALUATION":
             evaluation = event.asset_check_evaluation_data
-            if not evaluation.passed and evaluation.description:
+            if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
                 return f"check failed: {evaluation.description}"
     for event in events:
         if event.event_type_value == "STEP_FAILURE":

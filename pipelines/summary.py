@@ -30,6 +30,8 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
         soft_wrap=True,
     )
     console.print(_stages(made, report))
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     console.print("\nfrom today's push list")
     sample = messages.unique("campaign_id", maintain_order=True).head(_SAMPLE)
     for campaign, channel, send_at, text in sample.select(
