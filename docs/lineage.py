@@ -20,7 +20,7 @@ _STOP_SECONDS = 30.0
 _PATIENCE_MILLISECONDS = 30_000
 _SETTLED_MILLISECONDS = 1500
 # 1,800 pixels wide, drawn large enough to be read at half that width.
-_VIEWPORT_PIXELS = (1200, 880)
+_VIEWPORT_PIXELS = (1200, 910)
 _SCALE = 1.5
 
 

@@ -93,8 +93,10 @@ def orders_reconcile_with_source(shop: ShopConfig, warehouse: Warehouse) -> dg.A
         declared = session.scalar("select sum(control_total) from raw.loads")
         parts = session.rows(read_sql("questions/orders_reconciliation.sql"), parameters)
     total = sum(amount for _, _, amount in parts)
-    metadata: dict[str, Any] = {f"{part}_amount": float(amount) for part, _, amount in parts}
-    metadata |= {f"{part}_lines": int(n_lines) for part, n_lines, _ in parts}
+    metadata: dict[str, Any] = {}
+    for part, n_lines, amount in parts:
+        name = part.replace(" ", "_")
+        metadata |= {f"{name}_amount": float(amount), f"{name}_lines": int(n_lines)}
     metadata["total"] = float(total)
     if declared is None:
         return dg.AssetCheckResult(

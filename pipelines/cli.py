@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -28,9 +28,17 @@ def main() -> None:
     """Runs a command; a foreseen error is one line on standard error and exit code 1."""
     try:
         app()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _refuse(f"{where}{error.strerror or error}; free space or set its permissions, run again")
     except Failure as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"siyu: {error}", markup=False)
-        sys.exit(1)
+        _refuse(str(error))
+
+
+def _refuse(reason: str) -> NoReturn:
+    """Ends the command with one line on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"siyu: {reason}", markup=False)
+    sys.exit(1)
 
 
 # Commands import what they need when they run: `siyu --help` answers at once.
@@ -94,11 +102,12 @@ def ui(
     read_only: Annotated[bool, typer.Option("--read-only", help="Look, launch nothing.")] = False,
 ) -> None:
     """Open Dagster's UI and daemon on this machine; with --read-only the UI alone."""
-    from pipelines.definitions import ROOT
+    from pipelines.definitions import ROOT, build_definitions
     from pipelines.instance import dagster_home
     from pipelines.ui import serve_ui
 
     config, place = _places()
+    build_definitions(config, place.folder)  # a wrong configuration is told here, not in a browser
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(dagster_home(place)),

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from rich.console import Console
+from sqlalchemy.exc import OperationalError
 
 from assets.raw.assets import TABLES
 from pipelines.definitions import build_definitions
@@ -24,7 +26,7 @@ from resources.failure import Failure
 from resources.home import Home
 from resources.keys import Keyring
 from resources.sources.collection import changed
-from resources.sources.files import Arrival, SourceError, find_arrivals
+from resources.sources.files import Arrival, SourceError, check_load_dates, find_arrivals
 from resources.vault import Vault
 from resources.warehouse import Database
 
@@ -71,7 +73,8 @@ def run_pipeline(
     keyring = Keyring(home=place.path, is_simulated=shop.simulation is not None)
     Vault(path=str(place.vault), keyring=keyring).check_key()
     with sole_run(place, _LOCK_SECONDS):
-        new, dates = _pending(config, place, shop, first, last)
+        today = began_at.astimezone(ZoneInfo(shop.time_zone)).date()
+        new, dates = _pending(config, place, shop, first, last, today)
         place.logs.mkdir(parents=True, exist_ok=True)
         log = place.logs / f"{began_at:%Y%m%dT%H%M%S}.log"
         newest = max(dates[-1], _newest_loaded(place) or dates[-1])
@@ -92,7 +95,12 @@ def run_pipeline(
 
 
 def _pending(
-    config: Path, place: Home, shop: Shop, first: dt.date | None, last: dt.date | None
+    config: Path,
+    place: Home,
+    shop: Shop,
+    first: dt.date | None,
+    last: dt.date | None,
+    today: dt.date,
 ) -> tuple[list[Arrival], list[dt.date]]:
     """The new or changed files in the range asked for, and the load dates to collect."""
     arrivals = find_arrivals(load_sources(config).sources, place.landing, os.environ)
@@ -101,12 +109,7 @@ def _pending(
             f"{place.landing}: no source of {config / 'sources.yaml'} finds a file; "
             "put files there (for the demo shop: `siyu simulate`) and run again"
         )
-    for arrival in arrivals:
-        if arrival.load_date < shop.first_load_date:
-            raise SourceError(
-                f"source '{arrival.source.id}': {arrival.file}: load date {arrival.load_date} is "
-                f"before first_load_date {shop.first_load_date} of shop.yaml; correct one of them"
-            )
+    check_load_dates(arrivals, shop.first_load_date, today)
     asked = [
         arrival
         for arrival in arrivals
@@ -142,12 +145,18 @@ def _execute(
     tags: dict[str, str],
 ) -> None:
     began = time.perf_counter()
-    result = job.execute_in_process(
-        instance=instance,
-        raise_on_error=False,
-        tags={**tags, OWN_RUN_TAG: "1"},
-        run_config={"loggers": {"run_log": {}}},
-    )
+    try:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={**tags, OWN_RUN_TAG: "1"},
+            run_config={"loggers": {"run_log": {}}},
+        )
+    except OperationalError as error:
+        raise RunFailed(
+            f"{place.dagster}: Dagster cannot write its record of the run ({error.orig}); free "
+            "some space or make the folder writable and run again: no table is half written"
+        ) from error
     report.wall_seconds += time.perf_counter() - began
     events = result.all_events
     report.checks_passed.update(

@@ -1,5 +1,6 @@
 """What starts runs besides the clock: files that land, tables that change."""
 
+import datetime as dt
 import hashlib
 import os
 from collections import defaultdict
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.partitions import load_dates
 from assets.raw.assets import TABLES
 from pipelines.jobs import nightly
 from resources.config.loading import ConfigError
@@ -14,7 +16,7 @@ from resources.config.sources import load_sources
 from resources.home import Home
 from resources.shop import ShopConfig
 from resources.sources.collection import changed
-from resources.sources.files import Arrival, SourceError, find_arrivals
+from resources.sources.files import Arrival, SourceError, check_load_dates, find_arrivals
 from resources.warehouse import Database, WarehouseError
 
 _PATIENCE_SECONDS = 2.0
@@ -33,6 +35,9 @@ def landing_files(
     try:
         arrivals = find_arrivals(load_sources(Path(shop.folder)).sources, home.landing, os.environ)
         new = _new(home, arrivals)
+        dates = load_dates(shop.declared)
+        first, last = dates.get_first_partition_key(), dates.get_last_partition_key()
+        check_load_dates(new, dt.date.fromisoformat(first or ""), dt.date.fromisoformat(last or ""))
     except (ConfigError, SourceError, WarehouseError) as error:
         return dg.SkipReason(str(error))
     if not new:

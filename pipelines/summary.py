@@ -30,6 +30,9 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
         soft_wrap=True,
     )
     console.print(_stages(made, report))
+    if shop.consent.assumed_channels:
+        channels = ", ".join(shop.consent.assumed_channels)
+        console.print(f"consent to {channels} is assumed: {shop.consent.grounds}", soft_wrap=True)
     for warning in report.warnings:
         console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     console.print("\nfrom today's push list")

@@ -46,8 +46,9 @@ def answer(analytics: Path, query: str) -> Listing:
     Raises:
         QueryError: DuckDB cannot answer it.
     """
-    question = SQL_ROOT / "questions" / f"{query}.sql"
-    text = read_sql(f"questions/{query}.sql") if question.is_file() else query
+    text = query
+    if query.isidentifier() and (SQL_ROOT / "questions" / f"{query}.sql").is_file():
+        text = read_sql(f"questions/{query}.sql")
     with Database(analytics, threads=4).connect(read_only=True) as session:
         try:
             header, rows = session.table(text, limit=_MOST_ROWS + 1)

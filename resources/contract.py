@@ -28,8 +28,9 @@ class Column:
 
     @property
     def comment(self) -> str:
-        """The meaning with its unit, as stored in the database."""
-        return f"{self.meaning} [{self.unit}]" if self.unit else self.meaning
+        """The meaning with its unit and its values, as stored in the database."""
+        values = f" ({', '.join(self.accepts)})" if self.accepts else ""
+        return f"{self.meaning}{values} [{self.unit}]" if self.unit else f"{self.meaning}{values}"
 
     def renamed(self, name: str, meaning: str | None = None) -> "Column":
         """The same column under another name (and, if given, another meaning)."""

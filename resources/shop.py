@@ -31,7 +31,11 @@ class ShopConfig(dg.ConfigurableResource[Any]):
         Raises:
             NothingLoaded: raw.loads is empty.
         """
-        newest = session.scalar("select max(load_date) from raw.loads")
+        is_begun = session.scalar(
+            "select count(*) from duckdb_tables()"
+            " where schema_name = 'raw' and table_name = 'loads'"
+        )
+        newest = session.scalar("select max(load_date) from raw.loads") if is_begun else None
         if newest is None:
             raise NothingLoaded(
                 "nothing is loaded yet; put files where sources.yaml looks, then `siyu run`"

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -76,7 +76,8 @@ def tables_read(sql: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _quoted(text: str) -> str:
+def text_literal(text: str) -> str:
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -126,7 +127,10 @@ class Session:
             yield
         finally:
             for name in tables:
-                self.connection.unregister(name)
+                # In a failed transaction nothing can be taken back; it goes with the connection,
+                # and must not hide why the transaction failed.
+                with suppress(duckdb.TransactionException):
+                    self.connection.unregister(name)
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -205,11 +209,10 @@ class Session:
 
     def comment(self, contract: Contract) -> None:
         """Stores the contract's meaning in the database, for whoever opens it."""
-        self.execute(f"comment on table {contract.name} is {_quoted(contract.comment)}")
+        self.execute(f"comment on table {contract.name} is {text_literal(contract.comment)}")
         for column in contract.columns:
-            self.execute(
-                f"comment on column {contract.name}.{column.quoted} is {_quoted(column.comment)}"
-            )
+            meaning = text_literal(column.comment)
+            self.execute(f"comment on column {contract.name}.{column.quoted} is {meaning}")
 
     def _run(self, sql: str, parameters: Mapping[str, object] | None) -> duckdb.DuckDBPyConnection:
         return self.connection.execute(sql, _named(sql, parameters))
@@ -253,8 +256,8 @@ class Database:
         while True:
             try:
                 return duckdb.connect(self.path, read_only=read_only, config=settings)
-            except duckdb.IOException as error:
-                if "lock" not in str(error):
+            except duckdb.Error as error:
+                if "Could not set lock" not in str(error):
                     raise WarehouseError(
                         f"{self.path}: cannot be opened ({_first_line(error)}); "
                         "restore it from a backup, or move it away and run `siyu run` again"
@@ -286,26 +289,6 @@ class Warehouse(dg.ConfigurableResource[Any]):
         with database.connect(read_only=read_only) as session:
             yield session
 
-    def create_table(
-        self,
-        contract: Contract,
-        select_sql: str,
-        parameters: Mapping[str, object] | None = None,
-    ) -> int:
-        """Replaces a table by a SELECT's rows in one transaction; returns their number."""
-        with self.connect() as session, session.transaction():
-            return session.create_table(contract, select_sql, parameters)
-
-    def write_frame(self, contract: Contract, frame: pl.DataFrame) -> int:
-        """Replaces a table by a frame's rows in one transaction; returns their number."""
-        with self.connect() as session, session.transaction():
-            return session.write_frame(contract, frame)
-
-    def frame(self, sql: str, parameters: Mapping[str, object] | None = None) -> pl.DataFrame:
-        """A query's result as a polars frame."""
-        with self.connect() as session:
-            return session.frame(sql, parameters)
-
     def publish(self, contracts: Sequence[Contract], target: Path) -> int:
         """Copies the contracts' tables to a new file and puts it in `target`'s place.
 
@@ -317,8 +300,8 @@ class Warehouse(dg.ConfigurableResource[Any]):
         try:
             with self.connect() as session:
                 session.execute(
-                    f"attach {_quoted(str(beside))} as published"
-                    f" (storage_version {_quoted(PUBLISHED_STORAGE_VERSION)})"
+                    f"attach {text_literal(str(beside))} as published"
+                    f" (storage_version {text_literal(PUBLISHED_STORAGE_VERSION)})"
                 )
                 for contract in contracts:
                     session.execute(f"create schema if not exists published.{contract.schema}")

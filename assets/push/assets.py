@@ -34,9 +34,13 @@ from resources.failure import Failure
 from resources.home import Home
 from resources.shop import ShopConfig
 from resources.vault import Vault
-from resources.warehouse import Session, SqlError, Warehouse
+from resources.warehouse import Session, SqlError, Warehouse, read_sql
 
 OUTBOX = dg.AssetKey(["push", "outbox"])
+
+
+class ForbiddenMessages(Failure):
+    """The push list holds what must not be sent; the message says how many and why."""
 
 
 class AudienceError(Failure):
@@ -246,7 +250,14 @@ push_list = sql_asset(contracts.PUSH_LIST, keeps_history_by="run_date = $run_dat
 
 @dg.asset(
     key=OUTBOX,
-    deps=[contracts.PUSH_LIST.asset_key, clean.IDENTITIES.asset_key],
+    deps=[
+        clean.IDENTITIES.asset_key,
+        clean.MEMBERS.asset_key,
+        contracts.ASSIGNMENTS.asset_key,
+        contracts.CAPS.asset_key,
+        contracts.DECISIONS.asset_key,
+        contracts.PUSH_LIST.asset_key,
+    ],
     kinds={"csv", "json"},
     group_name="push",
     owners=[contracts.PUSH_LIST.owner],
@@ -271,6 +282,12 @@ def outbox(
             "select count(*) from push.push_list where run_date = $run_date", parameters
         )
         messages = session.frame(_MESSAGES, parameters)
+        forbidden = session.rows(read_sql("questions/forbidden_messages.sql"))
+    if forbidden:
+        raise ForbiddenMessages(
+            f"push.push_list has {len(forbidden)} messages that must not be sent, the first is "
+            f"{forbidden[0][0]}; nothing is exported until it is made anew"
+        )
     lists = {
         channel: addressed(
             of_channel, vault.addresses(channel, of_channel["identifier"].unique().to_list())

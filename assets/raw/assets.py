@@ -63,6 +63,7 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         warehouse: Warehouse,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         """Loads what arrived on the partitions' dates and is new or changed."""
+        vault.check_key()
         wanted = {dt.date.fromisoformat(key) for key in context.partition_keys}
         sources = load_sources(Path(shop.folder)).sources
         arrivals = [
@@ -112,7 +113,10 @@ def _rates(shop: Shop) -> pl.DataFrame:
 
 
 @dg.asset(
-    key=contracts.FX_RATES.asset_key, kinds={"yaml", "duckdb"}, **described(contracts.FX_RATES)
+    key=contracts.FX_RATES.asset_key,
+    deps=[contracts.LOADS.asset_key],
+    kinds={"yaml", "duckdb"},
+    **described(contracts.FX_RATES),
 )
 def fx_rates(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     """Exchange rates of shop.yaml."""

@@ -22,6 +22,7 @@ LOADS = Contract(
             unit="source currency",
             nullable=True,
         ),
+        Column("declaration", "varchar", "Hash of its source in sources.yaml: a change loads anew"),
         Column("n_bytes", "bigint", "Size of the file", unit="bytes"),
         Column("modified_at", "timestamp", "The file's own time; unchanged: not read", unit="UTC"),
         Column("loaded_at", "timestamp", "When the run that loaded it began", unit="UTC"),

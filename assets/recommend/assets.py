@@ -61,8 +61,8 @@ def _split(session: Session) -> "tuple[InteractionMatrix, pl.DataFrame]":
     return before, new_pairs(seen, known)
 
 
-def _settings(session: Session, declared: Recommend) -> "AlsSettings":
-    """The settings last searched for, else those of shop.yaml."""
+def _settings(session: Session, declared: Recommend) -> "tuple[AlsSettings, bool]":
+    """The settings last searched for, else those of shop.yaml; and whether they were searched."""
     from assets.recommend.als import AlsSettings
 
     settings = AlsSettings(
@@ -79,8 +79,9 @@ def _settings(session: Session, declared: Recommend) -> "AlsSettings":
         )
         if searched:
             factors, regularization, alpha = searched[0]
-            return replace(settings, factors=factors, regularization=regularization, alpha=alpha)
-    return settings
+            found = {"factors": factors, "regularization": regularization, "alpha": alpha}
+            return replace(settings, **found), True
+    return settings, False
 
 
 def _newest(session: Session, home: Home) -> "tuple[str, Factors]":
@@ -109,11 +110,12 @@ def als_model(
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
         session.create_empty(contracts.ALS_MODEL)
-        settings = _settings(session, declared)
+        settings, is_searched = _settings(session, declared)
         if config.search:
             before, truth = _split(session)
             if len(truth):
                 settings = search(before, truth, settings, LIST_LENGTH)
+                is_searched = True
         matrix = _matrix(session)
         factors = fit(matrix, settings)
         version = f"{_KIND}-{parameters['run_date']}"
@@ -134,7 +136,7 @@ def als_model(
                 "n_members": [len(matrix.member_ids)],
                 "n_products": [len(matrix.product_ids)],
                 "n_interactions": [matrix.weights.nnz],
-                "is_searched": [config.search],
+                "is_searched": [is_searched],
             }
         )
         session.execute(

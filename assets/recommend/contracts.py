@@ -20,7 +20,7 @@ ALS_MODEL = Contract(
         Column("n_members", "bigint", "Members with a vector"),
         Column("n_products", "bigint", "Products with a vector"),
         Column("n_interactions", "bigint", "Pairs it was trained on"),
-        Column("is_searched", "boolean", "Its settings were searched for, not taken over"),
+        Column("is_searched", "boolean", "Its settings come from a search, not from shop.yaml"),
     ),
     description="ALS models (implicit feedback); factors and id maps are in the model store.",
     owner=GROWTH,

@@ -178,7 +178,3 @@ class InteractionMatrix:
     def member_index(self, member_id: ArrayLike) -> NDArray[np.int64]:
         """Rows of the given members, -1 for those without any; shape (n_wanted,)."""
         return positions(self.member_ids, np.asarray(member_id, dtype=np.int64))
-
-    def product_index(self, product_id: ArrayLike) -> NDArray[np.int64]:
-        """Columns of the given products, -1 for those without any; shape (n_wanted,)."""
-        return positions(self.product_ids, np.asarray(product_id, dtype=np.str_))

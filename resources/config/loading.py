@@ -36,6 +36,8 @@ def load(path: Path, model: type[ModelT]) -> ModelT:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}); "

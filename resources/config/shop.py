@@ -271,8 +271,6 @@ class Shop(Declared):
             "min_p_alive": float(self.lifecycle.min_p_alive),
             "adult_age": self.push.adult_age,
             "salt": self.push.salt,
-            "quiet_from_hour": self.push.quiet_from_hour,
-            "quiet_until_hour": self.push.quiet_until_hour,
             "on_capped": self.push.on_capped,
             "default_hour": self.push.default_hour,
         }

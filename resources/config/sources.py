@@ -1,6 +1,7 @@
 """sources.yaml: where the shop's records come from and what they mean."""
 
 import datetime as dt
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
@@ -102,6 +103,11 @@ class FileSource(Declared):
     where: str | None = None
     group_by: str | None = None
     control_total: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one declaration from another."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _layout_or_map(self) -> "FileSource":

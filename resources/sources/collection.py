@@ -11,7 +11,7 @@ from resources.config.sources import Entity, FileSource
 from resources.contract import Contract
 from resources.keys import Keys
 from resources.sources.files import Arrival
-from resources.sources.redaction import DIRECT_PAIR, EMAIL, masked
+from resources.sources.redaction import MACROS, masked
 from resources.sources.staging import batches, control_total, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql
@@ -32,25 +32,27 @@ class RawTables:
 
 
 def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) -> list[Arrival]:
-    """The arrivals that are new or whose content differs from what was loaded.
+    """The arrivals that are new, or whose content or declaration differs from what was loaded.
 
     A file of the same size and time is taken as unchanged without reading it.
     """
     if not session.exists(tables.loads):
         return list(arrivals)
     known = {
-        (source, path): (n_bytes, modified_at, sha256)
-        for source, path, n_bytes, modified_at, sha256 in session.rows(
-            f"select source, path, n_bytes, modified_at, sha256 from {tables.loads.name}"
+        (source, path): (declaration, sha256, n_bytes, modified_at)
+        for source, path, declaration, sha256, n_bytes, modified_at in session.rows(
+            "select source, path, declaration, sha256, n_bytes, modified_at"
+            f" from {tables.loads.name}"
         )
     }
     found: list[Arrival] = []
     for arrival in arrivals:
         before = known.get((arrival.source.id, arrival.path))
-        if before and before[:2] == (arrival.n_bytes, arrival.modified_at):
-            continue
-        if before and before[2] == arrival.sha256():
-            continue
+        if before and before[0] == arrival.source.fingerprint:
+            if before[2:] == (arrival.n_bytes, arrival.modified_at):
+                continue
+            if before[1] == arrival.sha256():
+                continue
         found.append(arrival)
     return found
 
@@ -79,9 +81,10 @@ def collect(
             session.create_empty(contract)
     for _, of_source in groupby(arrivals, key=lambda arrival: arrival.source.id):
         for batch in batches(list(of_source)):
+            # Before reading: a file that grows meanwhile must differ from what the ledger says.
+            files = _files(batch)
             stage(session, batch)
             _offer_pseudonyms(session, keys)
-            files = _files(batch)
             if batch[0].source.entity == "members":
                 _store_addresses(session, vault, batch[0].source.id, files)
             _write(session, tables, batch[0].source, files, base_currency, loaded_at)
@@ -134,12 +137,7 @@ def _write(
     loaded_at: dt.datetime,
 ) -> None:
     target = tables.by_entity[source.entity]
-    parameters = {
-        "source": source.id,
-        "base_currency": base_currency,
-        "direct_pair": DIRECT_PAIR,
-        "email": EMAIL,
-    }
+    parameters = {"source": source.id, "base_currency": base_currency}
     bad = session.frame("select path, line, reason, payload from staged where reason is not null")
     bad = bad.with_columns(
         pl.Series("payload", [masked(text or "") for text in bad["payload"]], dtype=pl.String)
@@ -153,6 +151,7 @@ def _write(
         pl.lit(loaded_at).alias("loaded_at"),
         pl.lit(control_total(session, source), dtype=pl.Decimal(18, 4)).alias("control_total"),
     )
+    session.execute(MACROS)
     with session.transaction(), session.offering(files=files, bad=bad, ledger=ledger):
         for contract in (target, tables.rejected, tables.loads):
             session.execute(
@@ -172,6 +171,7 @@ def _files(batch: Sequence[Arrival]) -> pl.DataFrame:
             "path": [arrival.path for arrival in batch],
             "load_date": [arrival.load_date for arrival in batch],
             "sha256": [arrival.sha256() for arrival in batch],
+            "declaration": [arrival.source.fingerprint for arrival in batch],
             "n_bytes": [arrival.n_bytes for arrival in batch],
             "modified_at": [arrival.modified_at for arrival in batch],
         }

@@ -70,6 +70,23 @@ def find_arrivals(
     return sorted(arrivals, key=lambda each: (each.source.id, each.load_date, each.path))
 
 
+def check_load_dates(arrivals: Iterable[Arrival], first: dt.date, last: dt.date) -> None:
+    """Makes sure that every load date is one on which a file can have arrived.
+
+    The as-of instant is the newest load date's end, so a misnamed file would move it for good.
+
+    Raises:
+        SourceError: a load date before `first` (the shop's first) or after `last` (today).
+    """
+    for arrival in arrivals:
+        if not first <= arrival.load_date <= last:
+            raise SourceError(
+                f"source '{arrival.source.id}': {arrival.file}: load date {arrival.load_date} is "
+                f"not between first_load_date {first} of shop.yaml and today, {last}; "
+                "rename the file or correct the declaration"
+            )
+
+
 def _of_source(source: FileSource, landing: Path, pattern: str) -> Iterable[Arrival]:
     root = Path(pattern).parent if Path(pattern).is_absolute() else landing
     if _GLOB.search(pattern):
@@ -86,7 +103,10 @@ def _of_source(source: FileSource, landing: Path, pattern: str) -> Iterable[Arri
             )
         found = [file]
     for file in found:
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise unreadable(source, file, error.strerror or "unknown error") from error
         path = file.relative_to(root).as_posix()
         yield Arrival(
             source,

@@ -1,5 +1,6 @@
 """Text files as Arrow columns of lines, without copying the text."""
 
+import codecs
 import itertools
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def read_lines(file: Path, path: str) -> pa.Table:
     Raises:
         OSError: the file cannot be read.
     """
-    content = file.read_bytes()
+    content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
     octets = np.frombuffer(content, dtype=np.uint8)
     ends = np.flatnonzero(octets == _NEWLINE) + 1
     if len(content) and (not len(ends) or ends[-1] != len(content)):

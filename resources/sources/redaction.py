@@ -1,21 +1,126 @@
-"""Keeps direct identifiers out of what is stored in clear.
+r"""Keeps direct identifiers out of what is stored in clear.
 
-Properties lose the keys that name a person; rejected records, whose form is not known, keep only
-the values of keys that cannot name one, and lose whatever looks like an address or a number.
+What an event says keeps all but the values of keys that name a person, e-mail addresses and phone
+numbers. What is said of a person (traits, attributes) keeps a short list of keys alone. Rejected
+records, whose form is not known, keep keys, times, and the values of keys that cannot name one.
+
+A mainland mobile number is taken for one wherever it stands as a word of its own, except as (part
+of) the value of a key ending in id, code, sku, barcode or no: shops number their orders so. Numbers
+of other countries are known by their plus sign.
 """
 
 import re
 
-# Keys whose values identify a person directly, at any depth of a JSON text.
-DIRECT_KEYS = (
-    "email|e_mail|mail|phone|phone_number|mobile|tel|telephone|ip|ip_address|openid|open_id|"
-    "unionid|union_id|external_userid|first_name|firstName|last_name|lastName|full_name|"
-    "real_name|address|street|id_card|id_number|passport|birthday|latitude|longitude"
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_WHOSE = (
+    r"(?:(?:shipping|billing|delivery|receiver|recipient|consignee|contact|customer|client|buyer"
+    r"|payer|user|member|home|work|mobile|cell|wechat|weixin|wx|client|remote)[_ -]?)"
 )
-DIRECT_PAIR = (
-    r'"(' + DIRECT_KEYS + r')"\s*:\s*("(?:[^"\\]|\\.)*"|\{[^{}]*\}|\[[^\[\]]*\]|[^",{}\[\]\s]+)'
+_WHAT = (
+    r"e[_-]?mail(?:[_-]?address)?|mail|(?:tele|cell)?phone(?:[_-]?(?:number|num|no))?"
+    r"|mobile(?:[_-]?(?:number|num|no))?|tel|ip(?:[_-]?addr(?:ess)?)?|open[_-]?id|union[_-]?id"
+    r"|address(?:[_-]?line)?[_-]?\d?|addr|street|id[_-]?(?:card|number|no)"
 )
-EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+_WHO = (
+    r"(?:user|nick|full|first|last|real|family|given|middle|receiver|recipient|consignee|contact"
+    r"|customer|client|buyer|payer|member|login|display|shipping|billing)[_-]?name"
+    r"|(?:user|customer|member|anonymous|external[_-]?user|device|android|advertising)[_-]?id"
+    r"|idfa|idfv|imei|oaid|username|nickname|surname|receiver|recipient|consignee|contacts?"
+    r"|passport(?:[_-]?(?:number|no))?|birth[_-]?(?:day|date)|date[_-]?of[_-]?birth|dob"
+    r"|latitude|longitude|lat|lng|wechat|weixin|whatsapp"
+    r"|姓名|昵称|手机号?码?|电话|邮箱|地址|收货人|收件人|联系人|身份证号?"
+)
+# A key that names a person directly, at any depth of a JSON text, however it is spelt.
+DIRECT_KEY = rf'(?i)"({_WHOSE}?(?:{_WHAT})|{_WHO})"\s*:'
+
+
+def _nested(levels: int) -> str:
+    """An object or a list down to some levels within; strings may hold any bracket."""
+    inner = rf'{_STRING}|[^"{{}}\[\]]'
+    if levels:
+        inner += "|" + _nested(levels - 1)
+    return rf"[{{\[](?:{inner})*[}}\]]"
+
+
+DIRECT_PAIR = rf'{DIRECT_KEY}\s*(?:{_STRING}|{_nested(3)}|[^",{{}}\[\]\s]+)'
+_TOO_DEEP = DIRECT_KEY + r"\s*[{\[]"
+EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_MOBILE = r"1[3-9]\d[ -]?\d{4}[ -]?\d{4}"
+_ABROAD = r"\+[1-9]\d{0,2}[ -]?\d[\d -]{5,12}\d"
+# Stands before digits that are no phone number while those that are go; no JSON text has it.
+_GUARD = "\x01"
+_ID_VALUE = rf'(?i)("[^"]*(?:id|code|sku|no)"\s*:\s*"?[^",{{}}\[\]]*?)({_MOBILE}|\+[1-9])'
+_BARE_PHONE = r"([:\[,]\s*)-?(?:86)?1[3-9]\d{9}(\s*[,}\]])"
+_PHONE = (
+    rf"(^|\\[nrtbf]|[^0-9A-Za-z_.+{_GUARD}])(?:{_ABROAD}|(?:(?:00|\+)?86[ -]?)?{_MOBILE})"
+    r"($|[^0-9A-Za-z_.]|\.[^0-9]|\.$)"
+)
+# Keys of traits and attributes that tell what kind of person, not which.
+HARMLESS_TRAITS = (
+    *("gender", "age_band", "age_group", "locale", "language", "timezone", "time_zone"),
+    *("country", "province", "state", "region", "city", "currency", "industry", "plan", "level"),
+    *("tier", "vip_level", "membership_level", "source", "channel", "tags"),
+    *("created_at", "createdAt", "signed_up_at"),
+)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _masked_phones(sql: str) -> str:
+    # A match takes its neighbours with it: of two numbers side by side the second goes second.
+    sql = f"regexp_replace({sql}, {_literal(_ID_VALUE)}, '\\1{_GUARD}\\2', 'g')"
+    for pattern, mask in ((_BARE_PHONE, "\\1null\\2"), (_PHONE, "\\1***\\2")):
+        for _ in range(2):
+            sql = f"regexp_replace({sql}, {_literal(pattern)}, '{mask}', 'g')"
+    return f"replace({sql}, '{_GUARD}', '')"
+
+
+# Two macros for SQL over JSON texts: `redacted` takes persons out of what an event says,
+# `harmless` leaves of what is said of a person only HARMLESS_TRAITS, scalars and plain lists.
+# Each costly step runs on the texts alone that a cheaper look finds something in.
+MACROS = f"""
+create or replace temp macro without_direct_keys(said) as
+    case
+        when not regexp_matches(said, {_literal(DIRECT_KEY)}) then said
+        -- Nested deeper than the pattern reaches: nothing of it is kept.
+        when regexp_matches(
+            regexp_replace(said, {_literal(DIRECT_PAIR)}, '"\\1":null', 'g'),
+            {_literal(_TOO_DEEP)}
+        ) then '{{}}'
+        else regexp_replace(said, {_literal(DIRECT_PAIR)}, '"\\1":null', 'g')
+    end;
+create or replace temp macro without_emails(said) as
+    case
+        when contains(said, '@') then regexp_replace(said, {_literal(EMAIL)}, '***', 'g')
+        else said
+    end;
+create or replace temp macro without_phones(said) as
+    case
+        when regexp_matches(said, {_literal(_MOBILE + "|" + _ABROAD)})
+            then {_masked_phones("said")}
+        else said
+    end;
+create or replace temp macro redacted(said) as
+    without_phones(without_emails(without_direct_keys(said)));
+create or replace temp macro harmless_of(valid) as
+    without_phones(without_emails(
+        '{{' || array_to_string(
+            list_transform(
+                list_filter(
+                    [{", ".join(map(_literal, HARMLESS_TRAITS))}],
+                    lambda key: json_type(valid, '$.' || key) not in ('OBJECT', 'NULL')
+                        and not contains(json_extract(valid, '$.' || key)::varchar, '{{')
+                ),
+                lambda key: '"' || key || '":' || json_extract(valid, '$.' || key)::varchar
+            ),
+            ','
+        ) || '}}'
+    ));
+create or replace temp macro harmless(said) as
+    harmless_of(case when json_valid(said) then said else '{{}}' end);
+"""
 
 _HARMLESS_KEYS = frozenset(
     (
@@ -25,15 +130,20 @@ _HARMLESS_KEYS = frozenset(
         *("purpose", "at", "signed_up_at", "ordered_at", "unit_price", "stock"),
     )
 )
-_PAIR = re.compile(
-    r'"(?P<key>[^"\\]{1,64})"(?P<colon>\s*:\s*)'
-    r'(?P<value>"(?:[^"\\]|\\.)*"?|[^\s",{}\[\]]+)'
+_TIME = (
+    r"(?<![^\W_])\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
+    r"(?:Z|[+-]\d{2}(?::?\d{2})?)?(?![^\W_])"
 )
-_EMAIL = re.compile(EMAIL)
-_NUMBER = re.compile(
-    r"(?P<time>\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:?\d{2})?)?)"
-    r"|\d[\d .:/+()-]{5,}\d|\d{6,}|[0-9a-fA-F]{12,}"
+# A key, with its value if that is a whole one; a time; a tag or literal; any other word.
+_TOKEN = re.compile(
+    r'"(?P<key>[A-Za-z][A-Za-z_]{0,39})"(?P<colon>\s*:\s*)'
+    r'(?:(?P<value>"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*(?=[\s,}\]]|$))|(?=[{\[]))?'
+    rf"|(?P<kept>{_TIME}|</?(?:html|head|title|body|center|h1|hr|p)>"
+    r"|(?<![^\W_])(?:true|false|null)(?![^\W_]))"
+    r"|(?P<word>[0-9A-Za-z\x80-\U0010ffff]+)"
 )
+_HARMLESS_VALUE = re.compile(rf'"(?:{_TIME}|[^":;=@{{}}\[\]\\]{{0,64}})"|[^"].*')
+_NUMBER = re.compile(rf"(?P<time>{_TIME})|\d[\d .:/+()-]{{5,}}\d|\d{{6,}}|[0-9a-fA-F]{{12,}}")
 _LONGEST = 2000
 _MASK = "***"
 
@@ -44,13 +154,19 @@ def masked(text: str) -> str:
     At most 2,000 characters are kept; the whole stays in its source file at its line.
     """
 
-    def pair(found: re.Match[str]) -> str:
-        key, value = found["key"], found["value"]
-        shown = value if key in _HARMLESS_KEYS else f'"{_MASK}"'
-        return f'"{key}"{found["colon"]}{shown}'
-
     def number(found: re.Match[str]) -> str:
         return found["time"] or _MASK
 
-    kept = text[:_LONGEST].replace("\x00", "\\0").rstrip("\r\n")
-    return _NUMBER.sub(number, _EMAIL.sub(_MASK, _PAIR.sub(pair, kept)))
+    def token(found: re.Match[str]) -> str:
+        if found["kept"]:
+            return found["kept"]
+        if found["word"]:
+            return _MASK
+        key, value = found["key"], found["value"] or ""
+        if value and key in _HARMLESS_KEYS and _HARMLESS_VALUE.fullmatch(value):
+            value = _NUMBER.sub(number, value)
+        elif value:
+            value = f'"{_MASK}"'
+        return f'"{key}"{found["colon"]}{value}'
+
+    return _TOKEN.sub(token, text[:_LONGEST].rstrip("\r\n")).replace("\x00", "\\0")

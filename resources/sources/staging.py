@@ -13,7 +13,7 @@ from resources.config.loading import ConfigError
 from resources.config.sources import FIELDS, FileSource
 from resources.sources.files import Arrival, unreadable
 from resources.sources.lines import read_lines
-from resources.warehouse import FileFormatErrors, Session, SqlError, read_sql
+from resources.warehouse import FileFormatErrors, Session, SqlError, read_sql, text_literal
 
 _BATCH_BYTES = 128 << 20
 # How a mapped expression is read, by field; the others are text.
@@ -66,7 +66,7 @@ def control_total(session: Session, source: FileSource) -> object:
     if source.control_total is None:
         return None
     return session.scalar(
-        f"select sum(cast({source.control_total} as decimal(18, 4))) from records"
+        f"select sum(try(cast({source.control_total} as decimal(18, 4)))) from records"
     )
 
 
@@ -93,6 +93,7 @@ def _stage_records(session: Session, source: FileSource, arrival: Arrival) -> No
     expressions = _expressions(source)
     _try_each(session, source, arrival, expressions)
     fields = ", ".join(f'{expression} as "{name}"' for name, (_, expression) in expressions.items())
+    fields += f", {_unreadable_field(source)} as unreadable_field"
     where = f"where {source.where}" if source.where else ""
     if source.group_by:
         line, group = "min(records.line)", f"group by {source.group_by}"
@@ -112,8 +113,8 @@ def _stage_records(session: Session, source: FileSource, arrival: Arrival) -> No
         )
     except SqlError as error:
         raise ConfigError(
-            f"sources.yaml: source '{source.id}': the mapping fails on {arrival.file} "
-            f"({str(error).splitlines()[0]}); correct its expressions"
+            f"sources.yaml: source '{source.id}': its mapping fails on a value in {arrival.file} "
+            f"({type(error).__name__}); guard what may fail with try(…)"
         ) from error
 
 
@@ -126,7 +127,7 @@ def _open_records(session: Session, source: FileSource, arrival: Arrival) -> Non
     if source.format == "parquet":
         session.execute(
             "create or replace temp view records as select file_row_number + 1 as line, *"
-            f" exclude (file_row_number) from read_parquet({_literal(str(arrival.file))},"
+            f" exclude (file_row_number) from read_parquet({text_literal(str(arrival.file))},"
             " file_row_number = true)"
         )
         return
@@ -163,11 +164,11 @@ def _expressions(source: FileSource) -> dict[str, tuple[str, str]]:
         if name in _TIMES:
             expression = f"try_cast(({given}) as timestamp)"
             if source.time_zone != "UTC":
-                zone = _literal(source.time_zone)
+                zone = text_literal(source.time_zone)
                 expression = f"timezone('UTC', timezone({zone}, {expression}))"
         typed[_KEYS.get(name, name)] = (f"map.{name}", expression)
     if source.entity == "events":
-        pairs = ", ".join(f"'{name}', ({given})" for name, given in source.properties.items())
+        pairs = ", ".join(f"'{name}', try({given})" for name, given in source.properties.items())
         typed["properties"] = ("properties", f"cast(json_object({pairs}) as varchar)")
     if source.entity == "members":
         entries = ", ".join(
@@ -206,8 +207,18 @@ def _try_each(
             ) from error
 
 
-def _reason(source: FileSource) -> str:
+def _unreadable_field(source: FileSource) -> str:
+    """The first property whose expression fails on the record's values, else NULL."""
     cases = [
+        f"when try(({given}) is null) is null then 'properties.{name}'"
+        for name, given in source.properties.items()
+    ]
+    return f"case {' '.join(cases)} end" if cases else "null"
+
+
+def _reason(source: FileSource) -> str:
+    cases = ["when unreadable_field is not null then unreadable_field || ' cannot be read'"]
+    cases += [
         f"when \"{_KEYS.get(name, name)}\" is null then '{name} is missing or not of its type'"
         for name, is_required in FIELDS[source.entity].items()
         if is_required
@@ -219,7 +230,3 @@ def _reason(source: FileSource) -> str:
         if name in _TIMES
     ]
     return f"case {' '.join(cases)} end"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

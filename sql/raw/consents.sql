@@ -8,7 +8,7 @@ select
     coalesce(staged.purpose, 'marketing') as purpose,
     staged.status,
     staged."at",
-    regexp_replace(staged.proof, $email, '***', 'g') as proof,
+    redacted(staged.proof) as proof,
     files.load_date
 from staged
 join files on files.path = staged.path

@@ -1,15 +1,15 @@
 -- One row per accepted record of the files being loaded.
--- Names of people are replaced by their pseudonyms; keys that name a person directly lose their
--- value at any depth, and so do e-mail addresses wherever they stand. A time zone that is none is
--- not known.
+-- Names of people are replaced by their pseudonyms. What an event says is `redacted`; of what any
+-- other call says of its person only what is `harmless` is kept (see resources/sources/redaction).
+-- A time zone that is none is not known.
 with cleared as (
     select
-        staged.*,
+        * exclude (properties),
         case
-            when regexp_matches(properties, $direct_pair)
-                then regexp_replace(properties, $direct_pair, '"\1":null', 'g')
-            else properties
-        end as without_keys
+            when lower(coalesce(event_type, 'track')) in ('track', 'page', 'screen')
+                then redacted(properties)
+            else harmless(properties)
+        end as properties
     from staged
     where reason is null
 )
@@ -31,10 +31,7 @@ select
     zones.name as time_zone,
     cleared.country,
     cleared.channel,
-    case
-        when contains(without_keys, '@') then regexp_replace(without_keys, $email, '***', 'g')
-        else without_keys
-    end as properties,
+    cleared.properties,
     files.load_date
 from cleared
 join files on files.path = cleared.path

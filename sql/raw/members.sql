@@ -1,5 +1,6 @@
 -- One row per accepted member record of the files being loaded.
--- Of the year of birth only a band of five years is kept, of the addresses only their channels.
+-- Of the year of birth only a band of five years is kept, of the addresses only their channels,
+-- of the attributes only those that are `harmless`.
 select
     $source as source,
     staged.path,
@@ -13,17 +14,11 @@ select
     staged.channel,
     list_sort(list_transform(coalesce(staged.addresses, []), lambda entry: entry.channel))
         as addressable_channels,
-    case
-        when contains(cleared, '@') then regexp_replace(cleared, $email, '***', 'g')
-        else cleared
-    end as attributes,
+    harmless(coalesce(staged.attributes, '{}')) as attributes,
     files.load_date
-from (
-    select *, regexp_replace(coalesce(attributes, '{}'), $direct_pair, '"\1":null', 'g') as cleared
-    from staged
-    where reason is null
-) as staged
+from staged
 join files on files.path = staged.path
 left join (select distinct name from pg_timezone_names()) as zones
     on zones.name = staged.time_zone
 join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key
+where staged.reason is null

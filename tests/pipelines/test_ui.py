@@ -9,7 +9,8 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +183,8 @@ def test_the_run_and_its_checks_are_recorded(address: str) -> None:
         address,
         "{ runsOrError { ... on Runs { results { jobName status } } }"
         " assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp }"
-        " assetChecksOrError { ... on AssetChecks { checks { name blocking executionForLatestMaterialization"
-        " { status } } } } } }",
+        " assetChecksOrError { ... on AssetChecks { checks { name blocking"
+        " executionForLatestMaterialization { status } } } } } }",
     )
     runs = {(run["jobName"], run["status"]) for run in said["runsOrError"]["results"]}
     assert runs == {("ingest", "SUCCESS"), ("refresh", "SUCCESS")}
@@ -221,16 +222,31 @@ def test_ctrl_c_ends_the_daemon_too(environment: dict[str, str]) -> None:
         assert_ends(process, signal.SIGINT)
 
 
-def begun(environment: dict[str, str], port: int) -> subprocess.Popen[str]:
+@contextmanager
+def begun(environment: dict[str, str], port: int) -> Generator[subprocess.Popen[str]]:
     """`siyu ui`, not waited for."""
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*SIYU, "ui", "--port", str(port)],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def one_line(environment: dict[str, str], port: int) -> str:
+    """What `siyu ui` says instead of starting."""
+    with begun(environment, port) as process:
+        out, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert out == ""
+    assert error.count("\n") == 1
+    return error
 
 
 def test_a_killed_web_server_is_one_line_and_ends_the_daemon(
@@ -262,12 +278,8 @@ def test_a_wrong_configuration_is_one_line(
     shop = tmp_path / "shop"
     shutil.copytree(config, shop)
     (shop / "sources.yaml").write_text("sources: [", encoding="utf-8")
-    process = begun({**environment, "SIYU_CONFIG": str(shop)}, free_port())
-    out, error = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert out == ""
-    assert error.startswith(f"siyu: {shop / 'sources.yaml'}, line 1: ")
-    assert error.count("\n") == 1
+    said = one_line({**environment, "SIYU_CONFIG": str(shop)}, free_port())
+    assert said.startswith(f"siyu: {shop / 'sources.yaml'}, line 1: ")
 
 
 def test_a_taken_port_is_one_line(environment: dict[str, str]) -> None:
@@ -275,12 +287,9 @@ def test_a_taken_port_is_one_line(environment: dict[str, str]) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        process = begun(environment, port)
-        out, error = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert out == ""
+        said = one_line(environment, port)
     assert re.fullmatch(
         rf"siyu: port {port} of 127\.0\.0\.1 cannot be used \(.+\); stop what uses it, "
         rf"or choose another: siyu ui --port \d+\n",
-        error,
+        said,
     )

@@ -34,25 +34,35 @@ THINGS = Contract(
 ROWS = pl.DataFrame({"thing_id": [1, 2], "kind": ["a", "b"], "at": [1.5, None]})
 
 
+def write(warehouse: Warehouse, rows: pl.DataFrame) -> int:
+    with warehouse.connect() as session, session.transaction():
+        return session.write_frame(THINGS, rows)
+
+
+def read(warehouse: Warehouse) -> pl.DataFrame:
+    with warehouse.connect() as session:
+        return session.frame("select * from clean.things order by thing_id")
+
+
 def test_written_rows_come_back_with_the_declared_types(warehouse: Warehouse) -> None:
-    assert warehouse.write_frame(THINGS, ROWS) == 2
-    assert warehouse.frame("select * from clean.things order by thing_id").equals(ROWS)
+    assert write(warehouse, ROWS) == 2
+    assert read(warehouse).equals(ROWS)
 
 
 def test_meaning_is_stored_in_the_database(warehouse: Warehouse) -> None:
-    warehouse.write_frame(THINGS, ROWS)
+    write(warehouse, ROWS)
     with warehouse.connect() as session:
         assert session.scalar("select comment from duckdb_tables()") == "One row per thing. Things."
         comments = session.rows("select comment from duckdb_columns() where table_name = 'things'")
     assert [comment for (comment,) in comments] == [
         "Which",
-        "What's it",
+        "What's it (a, b)",
         "Reserved as a word [days]",
     ]
 
 
 def test_a_failed_transaction_leaves_the_old_table(warehouse: Warehouse) -> None:
-    warehouse.write_frame(THINGS, ROWS)
+    write(warehouse, ROWS)
     with (
         pytest.raises(SqlError),
         warehouse.connect() as session,
@@ -60,7 +70,18 @@ def test_a_failed_transaction_leaves_the_old_table(warehouse: Warehouse) -> None
     ):
         session.create_table(THINGS, "select 9 as thing_id, 'a' as kind, null as at")
         session.execute("select no_such_function()")
-    assert warehouse.frame("select * from clean.things").height == 2
+    assert read(warehouse).height == 2
+
+
+def test_a_failure_with_a_frame_on_offer_says_its_own_reason(warehouse: Warehouse) -> None:
+    with (
+        pytest.raises(SqlError, match="no_such_function"),
+        warehouse.connect() as session,
+        session.transaction(),
+        session.offering(incoming=ROWS),
+    ):
+        session.execute("create table clean_copy as from incoming")
+        session.execute("select no_such_function()")
 
 
 def test_generated_checks_count_offending_rows(warehouse: Warehouse) -> None:
@@ -68,7 +89,7 @@ def test_generated_checks_count_offending_rows(warehouse: Warehouse) -> None:
         {"thing_id": [1, 1, 3], "kind": ["a", None, "z"], "at": [1.0, -2.0, None]},
         schema=ROWS.schema,
     )
-    warehouse.write_frame(THINGS, bad)
+    write(warehouse, bad)
     with warehouse.connect() as session:
         found = {
             name: session.scalar(f"select {expression} from clean.things")
@@ -86,7 +107,7 @@ def test_publishing_replaces_the_file_and_keeps_readers_of_the_old_one(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     target = tmp_path / "analytics.duckdb"
-    warehouse.write_frame(THINGS, ROWS)
+    write(warehouse, ROWS)
     warehouse.publish([THINGS], target)
     reader = subprocess.Popen(
         [sys.executable, "-c", _READER, str(target)],
@@ -96,7 +117,7 @@ def test_publishing_replaces_the_file_and_keeps_readers_of_the_old_one(
     )
     assert reader.stdout is not None
     assert reader.stdout.readline().strip() == "2"
-    warehouse.write_frame(THINGS, ROWS.head(1))
+    write(warehouse, ROWS.head(1))
     warehouse.publish([THINGS], target)
     answer, _ = reader.communicate("again\n", timeout=30)
     assert answer.strip() == "2"

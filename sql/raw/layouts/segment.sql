@@ -54,5 +54,10 @@ select
     f[12] as time_zone,
     f[13] as country,
     f[14] as channel,
-    coalesce(f[15], f[16], '{}') as properties
+    -- What a track call says of its person stays behind; what an identify call says, raw.events
+    -- cuts down.
+    case
+        when lower(f[2]) in ('track', 'page', 'screen') then coalesce(f[15], '{}')
+        else coalesce(f[16], f[15], '{}')
+    end as properties
 from typed

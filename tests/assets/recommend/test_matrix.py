@@ -104,7 +104,6 @@ def test_product_ids_may_come_as_a_polars_series_or_an_array():
 def test_ids_are_looked_up():
     matrix = built([(-5, "b", 1.0), (9, "d", 1.0)])
     assert matrix.member_index([9, -5, 0, 10]).tolist() == [1, 0, -1, -1]
-    assert matrix.product_index(["d", "a", "b", "e"]).tolist() == [1, -1, 0, -1]
     assert positions(np.array([], dtype=np.int64), np.array([3])).tolist() == [-1]
 
 

@@ -264,3 +264,29 @@ def test_the_rees46_file_has_exactly_one_reject(
         ("Order Completed", 214),
         ("Product Viewed", 17055),
     ]
+
+
+def test_what_is_said_of_a_person_is_cut_down_to_what_names_nobody(shop: Shop) -> None:
+    traits = {"name": "Ann Li", "id": "ann", "phoneNumber": "13812345678", "city": "Kyoto"}
+    calls = ("identify", "group", "alias")
+    lines = [track(n, type=call, traits=traits) for n, call in enumerate(calls)]
+    product = {"name": "Cup", "note": "call 13812345678", "order_id": "13812345678"}
+    lines.append(track(9, properties=product, traits=traits))
+    shop.lands("2026-07-03.jsonl", "".join(lines))
+    shop.collects(EVENTS)
+    found = [row for (row,) in shop.rows("select properties from raw.events order by line")]
+    assert found == [
+        *['{"city":"Kyoto"}'] * 3,
+        '{"name":"Cup","note":"call ***","order_id":"13812345678"}',
+    ]
+
+
+def test_of_a_members_attributes_only_harmless_ones_are_kept(shop: Shop) -> None:
+    member = {
+        "user_id": "ann",
+        "attributes": {"gender": "f", "city": "Kyoto", "nick": "Annie", "birthday": "1990-05-01"},
+    }
+    shop.lands("2026-07-03.jsonl", json.dumps(member) + "\n")
+    shop.collects(EVENTS.model_copy(update={"entity": "members", "layout": "members"}))
+    (row,) = shop.rows("select attributes from raw.members")
+    assert json.loads(row[0]) == {"gender": "f", "city": "Kyoto"}
