@@ -20,7 +20,7 @@ run: $(VENV)/.runtime
 test: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest -n auto --dist loadfile
 
 lineage: $(VENV)/.development
