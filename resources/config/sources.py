@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -80,21 +80,15 @@ def _one_word(name: str) -> str:
     return name
 
 
-class FileSource(Declared):
-    """Files of one format and meaning: JSON lines in a built-in layout, or a mapped table.
+class Source(Declared):
+    """What every source says of itself, however its records come.
 
-    `path` is a glob below the landing folder, or absolute; `${NAME}` is taken from the
-    environment. `load_date` is the day the files arrived: a date, or `from_path` (the first
-    YYYY-MM-DD in the file's name). `map`, `properties` and `addresses` are SQL expressions over
-    the file's columns.
+    Records are read by a built-in `layout`, or by `map`, `properties` and `addresses`: SQL
+    expressions over the record's columns (of JSON: its keys, as text, and the whole as `record`).
     """
 
     id: Annotated[str, AfterValidator(_one_word)]
-    kind: Literal["files"]
     entity: Entity
-    format: Literal["jsonl", "csv", "parquet"]
-    path: str
-    load_date: dt.date | Literal["from_path"] = "from_path"
     layout: str | None = None
     map: dict[str, str] = Field(default_factory=dict[str, str])
     properties: dict[str, str] = Field(default_factory=dict[str, str])
@@ -110,28 +104,46 @@ class FileSource(Declared):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
-    def _layout_or_map(self) -> "FileSource":
-        if self.format == "jsonl":
+    def _layout_or_map(self) -> Self:
+        if self.layout is not None:
             known = LAYOUTS[self.entity]
             if self.layout not in known:
-                raise ValueError(
-                    f"expected 'layout' for JSON lines of {self.entity}: {' or '.join(known)}"
-                )
+                raise ValueError(f"expected 'layout' of {self.entity}: {' or '.join(known)}")
             if self.map or self.properties or self.addresses:
                 raise ValueError("expected no mapping beside 'layout'")
             return self
-        if self.layout is not None:
-            raise ValueError("expected 'map', not 'layout', for csv and parquet")
         fields = FIELDS[self.entity]
         if unknown := sorted(set(self.map) - set(fields)):
             raise ValueError(f"'map' has no {unknown[0]!r}; expected some of {', '.join(fields)}")
         for name, is_required in fields.items():
             if is_required and name not in self.map:
-                raise ValueError(f"expected 'map.{name}': {self.entity} cannot do without it")
+                raise ValueError(
+                    f"expected 'layout', or 'map.{name}': {self.entity} cannot do without it"
+                )
         if self.properties and self.entity != "events":
             raise ValueError("expected 'properties' on events only")
         if self.addresses and self.entity != "members":
             raise ValueError("expected 'addresses' on members only")
+        return self
+
+
+class FileSource(Source):
+    """Files of one format and meaning.
+
+    `path` is a glob below the landing folder, or absolute; `${NAME}` is taken from the
+    environment. `load_date` is the day the files arrived: a date, or `from_path` (the first
+    YYYY-MM-DD in the file's name).
+    """
+
+    kind: Literal["files"]
+    format: Literal["jsonl", "csv", "parquet"]
+    path: str
+    load_date: dt.date | Literal["from_path"] = "from_path"
+
+    @model_validator(mode="after")
+    def _tables_are_mapped(self) -> Self:
+        if self.layout is not None and self.format != "jsonl":
+            raise ValueError("expected 'map', not 'layout', for csv and parquet")
         return self
 
 

@@ -48,7 +48,7 @@ def test_a_mistake_in_shop_yaml_is_one_line(tmp_path: Path, text: str, words: st
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (SOURCE + "}\n", "expected 'map.event_name': events cannot do without it"),
+        (SOURCE + "}\n", "expected 'layout', or 'map.event_name': events cannot do without it"),
         (SOURCE + ", map: {evnt: a}}\n", "'map' has no 'evnt'"),
         (SOURCE + ", layout: segment}\n", "expected 'map', not 'layout'"),
         (SOURCE.replace("csv,", "jsonl,") + "}\n", "expected 'layout' for JSON lines of events"),
