@@ -51,7 +51,7 @@ def test_a_mistake_in_shop_yaml_is_one_line(tmp_path: Path, text: str, words: st
         (SOURCE + "}\n", "expected 'layout', or 'map.event_name': events cannot do without it"),
         (SOURCE + ", map: {evnt: a}}\n", "'map' has no 'evnt'"),
         (SOURCE + ", layout: segment}\n", "expected 'map', not 'layout'"),
-        (SOURCE.replace("csv,", "jsonl,") + "}\n", "expected 'layout' for JSON lines of events"),
+        (SOURCE.replace("csv,", "jsonl,") + "}\n", "expected 'layout', or 'map.event_name'"),
         (SOURCE.replace("files", "ftp") + "}\n", "found 'ftp'"),
     ],
 )
