@@ -78,6 +78,22 @@ def run(
 
 
 @app.command()
+def unload(
+    source: Annotated[str, typer.Argument(help="The source, as sources.yaml names it.")],
+    path: Annotated[str, typer.Argument(help="A loaded file, or a pattern such as '2026-07-*'.")],
+) -> None:
+    """Take back what files gave that are gone; the next run remakes what came of it."""
+    from pipelines.unloading import unload_files
+
+    config, place = _places()
+    taken = unload_files(config, place, source, path, now=dt.datetime.now(dt.UTC))
+    console = Console(highlight=False)
+    for each, n_records in taken:
+        console.print(f"{source} {each}: {n_records:,} records taken back", markup=False)
+    console.print("`siyu run` now remakes what came of them")
+
+
+@app.command()
 def simulate() -> None:
     """Write the demo shop's landing folder, and what is true of it beside."""
     from resources.config.loading import ConfigError

@@ -20,13 +20,15 @@ from assets.raw.assets import TABLES
 from pipelines.definitions import build_definitions
 from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
 from pipelines.progress import StageProgress, run_logger, stage_of
-from resources.config.shop import Shop, load_shop
+from resources.config.shop import load_shop
 from resources.config.sources import load_sources
 from resources.failure import Failure
 from resources.home import Home
 from resources.keys import Keyring
+from resources.sources.arriving import arrived, is_pulled, unfinished
 from resources.sources.collection import changed
-from resources.sources.files import Arrival, SourceError, check_load_dates, find_arrivals
+from resources.sources.files import Arrival, SourceError, Unfinished, check_load_dates
+from resources.sources.pages import Spool
 from resources.vault import Vault
 from resources.warehouse import Database
 
@@ -48,6 +50,8 @@ class RunReport:
     newest: dt.date
     n_new_files: int
     log: Path
+    unfinished: list[Unfinished] = field(default_factory=list[Unfinished])
+    gone: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     wall_seconds: float = 0.0
     step_seconds: dict[str, float] = field(default_factory=dict[str, float])
     checks_passed: Counter[str] = field(default_factory=Counter[str])
@@ -74,11 +78,24 @@ def run_pipeline(
     Vault(path=str(place.vault), keyring=keyring).check_key()
     with sole_run(place, _LOCK_SECONDS):
         today = began_at.astimezone(ZoneInfo(shop.time_zone)).date()
-        new, dates = _pending(config, place, shop, first, last, today)
+        spool = Spool(place.pages, keyring.unlock())
+        sources = load_sources(config).sources
+        now = began_at.astimezone(dt.UTC).replace(tzinfo=None)
+        arrivals = arrived(sources, place.landing, spool, os.environ, now)
+        pulls_until = today if any(map(is_pulled, sources)) else None
+        if not arrivals and pulls_until is None:
+            raise SourceError(
+                f"{place.landing}: no source of {config / 'sources.yaml'} finds a file; "
+                "put files there (for the demo shop: `siyu simulate`) and run again"
+            )
+        check_load_dates(arrivals, shop.first_load_date, today)
+        new, dates = _pending(place, arrivals, first, last, pulls_until)
         place.logs.mkdir(parents=True, exist_ok=True)
         log = place.logs / f"{began_at:%Y%m%dT%H%M%S}.log"
         newest = max(dates[-1], _newest_loaded(place) or dates[-1])
         report = RunReport(dates[0], dates[-1], newest, len(new), log)
+        report.unfinished = unfinished(sources, place.landing, os.environ, now)
+        report.gone = _gone(place, arrivals)
         listeners: list[StageProgress] = []
         loggers = {"run_log": run_logger(log, lambda event: listeners[0].see(event))}
         definitions = build_definitions(config, Path(place.path), loggers)
@@ -95,37 +112,44 @@ def run_pipeline(
 
 
 def _pending(
-    config: Path,
     place: Home,
-    shop: Shop,
+    arrivals: Sequence[Arrival],
     first: dt.date | None,
     last: dt.date | None,
-    today: dt.date,
+    pulls_until: dt.date | None,
 ) -> tuple[list[Arrival], list[dt.date]]:
-    """The new or changed files in the range asked for, and the load dates to collect."""
-    arrivals = find_arrivals(load_sources(config).sources, place.landing, os.environ)
-    if not arrivals:
-        raise SourceError(
-            f"{place.landing}: no source of {config / 'sources.yaml'} finds a file; "
-            "put files there (for the demo shop: `siyu simulate`) and run again"
-        )
-    check_load_dates(arrivals, shop.first_load_date, today)
-    asked = [
-        arrival
-        for arrival in arrivals
-        if (first is None or arrival.load_date >= first)
-        and (last is None or arrival.load_date <= last)
-    ]
-    if not asked:
+    """The new or changed files in the range asked for, and the load dates to collect.
+
+    With `pulls_until` (today) a server is asked, and what it gives is loaded with that date.
+    """
+
+    def is_asked(date: dt.date) -> bool:
+        return (first is None or date >= first) and (last is None or date <= last)
+
+    asked = [arrival for arrival in arrivals if is_asked(arrival.load_date)]
+    pulled = {pulls_until} if pulls_until and is_asked(pulls_until) else set[dt.date]()
+    if not asked and not pulled:
         raise SourceError(f"no file has a load date from {first or '…'} to {last or '…'}")
     new = asked
     if place.warehouse.exists():
         with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
             new = changed(session, TABLES, asked)
     # With nothing new the newest date is looked at again: a no-op that lets the rest refresh.
-    dates = sorted({arrival.load_date for arrival in new})
+    dates = sorted({arrival.load_date for arrival in new} | pulled)
     dates = dates or [max(arrival.load_date for arrival in asked)]
     return new, dates
+
+
+def _gone(place: Home, arrivals: Sequence[Arrival]) -> list[tuple[str, str]]:
+    """Source and path of every loaded file that is not there any more."""
+    if not place.warehouse.exists():
+        return []
+    with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
+        if not session.exists(TABLES.loads):
+            return []
+        loaded = session.rows("select source, path from raw.loads order by source, path")
+    there = {(arrival.source.id, arrival.path) for arrival in arrivals}
+    return [(source, path) for source, path in loaded if (source, path) not in there]
 
 
 def _newest_loaded(place: Home) -> dt.date | None:

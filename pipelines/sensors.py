@@ -12,6 +12,7 @@ from assets.partitions import load_dates
 from assets.raw.assets import TABLES
 from pipelines.jobs import nightly
 from resources.config.loading import ConfigError
+from resources.config.source import LandedSource
 from resources.config.sources import load_sources
 from resources.home import Home
 from resources.shop import ShopConfig
@@ -33,7 +34,13 @@ def landing_files(
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per load date; the same files ask for the same run only once."""
     try:
-        arrivals = find_arrivals(load_sources(Path(shop.folder)).sources, home.landing, os.environ)
+        landed = [
+            source
+            for source in load_sources(Path(shop.folder)).sources
+            if isinstance(source, LandedSource)
+        ]
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        arrivals = find_arrivals(landed, home.landing, os.environ, now)
         new = _new(home, arrivals)
         dates = load_dates(shop.declared)
         first, last = dates.get_first_partition_key(), dates.get_last_partition_key()

@@ -33,6 +33,18 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
     if shop.consent.assumed_channels:
         channels = ", ".join(shop.consent.assumed_channels)
         console.print(f"consent to {channels} is assumed: {shop.consent.grounds}", soft_wrap=True)
+    for left in report.unfinished:
+        console.print(
+            f"left for a later run: {left.file} ({left.reason})", markup=False, soft_wrap=True
+        )
+    if report.gone:
+        source, path = report.gone[0]
+        console.print(
+            f"{len(report.gone)} loaded files are gone, first {source} {path}; what they gave "
+            "stays until `siyu unload SOURCE PATH` takes it back",
+            markup=False,
+            soft_wrap=True,
+        )
     for warning in report.warnings:
         console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     console.print("\nfrom today's push list")

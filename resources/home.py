@@ -22,6 +22,11 @@ class Home(dg.ConfigurableResource[Any]):
         return self.folder / "landing"
 
     @property
+    def pages(self) -> Path:
+        """Where pulled pages are kept, sealed."""
+        return self.folder / "pages"
+
+    @property
     def warehouse(self) -> Path:
         """What the pipeline writes."""
         return self.folder / "warehouse.duckdb"

@@ -1,7 +1,8 @@
-"""The shop's secret: keyed pseudonyms in, sealed addresses out.
+"""The shop's secret: keyed pseudonyms in, sealed addresses and pages out.
 
-Two keys are derived from SIYU_SECRET (HKDF, RFC 5869): one names people (HMAC-SHA256), one seals
-their addresses (AES-256-GCM). Without the secret neither can be undone.
+Three keys are derived from SIYU_SECRET (HKDF, RFC 5869): one names people (HMAC-SHA256), one seals
+their addresses, one the pages pulled from servers (AES-256-GCM). Without the secret none can be
+undone.
 """
 
 import hashlib
@@ -37,10 +38,11 @@ class Keys:
 
     _naming: bytes = field(repr=False)
     _sealing: bytes = field(repr=False)
+    _paging: bytes = field(repr=False)
 
     @classmethod
     def derived_from(cls, secret: str) -> "Keys":
-        """Both keys from one secret.
+        """All keys from one secret.
 
         Raises:
             SecretError: the secret is shorter than 16 characters.
@@ -54,7 +56,7 @@ class Keys:
         def derive(purpose: bytes) -> bytes:
             return HKDF(SHA256(), 32, salt=b"siyu", info=purpose).derive(secret.encode())
 
-        return cls(derive(b"pseudonyms"), derive(b"addresses"))
+        return cls(derive(b"pseudonyms"), derive(b"addresses"), derive(b"pages"))
 
     @property
     def fingerprint(self) -> str:
@@ -88,6 +90,26 @@ class Keys:
             raise SecretError(
                 f"an address cannot be opened: {SECRET_VARIABLE} is not the one it was sealed "
                 "with, or the vault was altered"
+            ) from error
+
+    def seal_page(self, content: bytes, bound_to: str) -> bytes:
+        """Encrypts a page so that it opens only with this secret and beside `bound_to`."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + AESGCM(self._paging).encrypt(nonce, content, bound_to.encode())
+
+    def open_page(self, sealed: bytes, bound_to: str) -> bytes:
+        """Decrypts what `seal_page` made.
+
+        Raises:
+            SecretError: another secret sealed it, or it was moved, cut off or altered.
+        """
+        nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return AESGCM(self._paging).decrypt(nonce, ciphertext, bound_to.encode())
+        except (InvalidTag, ValueError) as error:
+            raise SecretError(
+                f"page {bound_to} cannot be opened: {SECRET_VARIABLE} is not the one it was sealed "
+                "with, or the file was altered"
             ) from error
 
 

@@ -71,6 +71,14 @@ class Vault(dg.ConfigurableResource[Any]):
                 " path, line, load_date from incoming"
             )
 
+    def forget_files(self, source: str, paths: Sequence[str]) -> None:
+        """Deletes the addresses that a source's files gave."""
+        nothing = pl.DataFrame(
+            schema=dict.fromkeys(("identifier", "channel", "address", "path"), pl.String)
+            | {"line": pl.Int64, "load_date": pl.Date}
+        )
+        self.store(Addresses(source, paths, nothing))
+
     def addresses(self, channel: str, identifiers: Sequence[str]) -> dict[str, str]:
         """The latest address on a channel of each identifier that has one, in clear.
 

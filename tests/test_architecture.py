@@ -11,6 +11,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from assets.clean.rewriting import TABLES
 from pipelines.catalogue import STAGES, contracts
 from pipelines.definitions import DEFAULT_CONFIG, build_definitions
 from resources.contract import Contract
@@ -21,7 +22,7 @@ PACKAGES = ("pipelines", "assets", "resources")
 # What each package may import of the others.
 MAY_IMPORT = {"pipelines": {"pipelines", "assets", "resources"}, "assets": {"assets", "resources"}}
 MAY_IMPORT["resources"] = {"resources"}
-GLUE = {"assets.py", "contracts.py", "__init__.py"}
+GLUE = {"assets.py", "contracts.py", "rewriting.py", "__init__.py"}
 IMPURE = {"dagster", "duckdb", "resources", "pipelines", "os", "time", "random"}
 
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -146,6 +147,10 @@ def test_dependencies_are_the_tables_that_the_sql_reads(path: Path) -> None:
     key = dg.AssetKey([path.parent.name, path.stem])
     read = {dg.AssetKey(name.split(".")) for name in tables_by_sqlglot(path)} - {key}
     assert read == {dg.AssetKey(name.split(".")) for name in tables_read(sql)} - {key}
+    if key.path[0] == "clean":
+        # A table that is kept up to date reads its own and later tables' older rows too.
+        order = [contract.asset_key for contract in TABLES]
+        read -= set(order[order.index(key) :])
     assert read <= set(NODES[key].parent_keys), "the SQL reads what the asset does not depend on"
 
 

@@ -14,7 +14,7 @@ from assets.clean import contracts as clean
 from assets.raw import contracts as raw
 from assets.raw.assets import TABLES
 from resources.config.shop import Shop
-from resources.config.sources import FileSource
+from resources.config.source import FileSource
 from resources.keys import Keyring
 from resources.sources.collection import changed, collect
 from resources.sources.files import find_arrivals

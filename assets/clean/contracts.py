@@ -4,6 +4,7 @@ from assets.columns import (
     CHANNEL,
     EVENT_DATE,
     LINE,
+    LOAD_DATE,
     MEMBER_ID,
     PATH,
     PRODUCT_ID,
@@ -14,6 +15,71 @@ from resources.contract import Column, Contract
 
 _KINDS = ("user_id", "anonymous_id")
 
+_VISITOR_ID = Column("visitor_id", "bigint", "The device (without one: the user), as a number")
+_DEVICE = Column("anonymous_id", "varchar", "Pseudonym of the device")
+_USER = Column("user_id", "varchar", "Pseudonym of the user")
+_MESSAGE_ID = Column("message_id", "varchar", "The source's id of the message")
+
+LOADS = Contract(
+    schema="clean",
+    table="loads",
+    grain="source file",
+    key=("source", "path"),
+    columns=(
+        SOURCE,
+        PATH,
+        Column("entity", "varchar", "What its records are"),
+        LOAD_DATE,
+        Column("sha256", "varchar", "Its content as clean holds it"),
+        Column("declaration", "varchar", "Its declaration as clean holds it"),
+        Column("n_waiting", "bigint", "Records received at as_of or later, for a later run"),
+        Column("definition", "varchar", "What else the tables depend on: texts, settings, rates"),
+        Column("as_of", "timestamp", "The instant that the tables are as of", unit="UTC"),
+    ),
+    description="Which files clean holds, so that only what changed since is made anew.",
+    is_published=False,
+)
+
+SIGHTINGS = Contract(
+    schema="clean",
+    table="sightings",
+    grain="file, device and user seen in it",
+    key=("source", "path", "anonymous_id", "user_id"),
+    columns=(
+        SOURCE,
+        PATH,
+        _DEVICE.optional(),
+        _USER.optional(),
+        Column("first_seen_at", "timestamp", "First event or sign-up", unit="UTC", nullable=True),
+        Column("last_seen_at", "timestamp", "Last event or sign-up", unit="UTC", nullable=True),
+    ),
+    description="Who was seen with whom, by file, so that a file can be taken back.",
+    is_published=False,
+)
+
+MERGE_LOG = Contract(
+    schema="clean",
+    table="merge_log",
+    grain="device and user seen together",
+    key=("anonymous_id", "user_id"),
+    columns=(
+        _DEVICE,
+        _USER,
+        Column("is_merged", "boolean", "The device is taken for this user's"),
+        Column(
+            "reason",
+            "varchar",
+            "Why it is not",
+            nullable=True,
+            accepts=("shared_device", "too_many_devices", "is_a_user"),
+        ),
+        Column("linked_at", "timestamp", "First seen together", unit="UTC", nullable=True),
+        Column("last_seen_at", "timestamp", "Last seen together", unit="UTC", nullable=True),
+    ),
+    description="Every merge of a visitor into a known user, made or refused.",
+    claims={"a_refusal_has_its_reason": "is_merged = (reason is null)"},
+)
+
 IDENTITIES = Contract(
     schema="clean",
     table="identities",
@@ -23,6 +89,7 @@ IDENTITIES = Contract(
         Column("identifier", "varchar", "Pseudonym of a user or device"),
         Column("kind", "varchar", "user_id or anonymous_id", accepts=_KINDS),
         MEMBER_ID,
+        Column("visitor_id", "bigint", "The identifier as a number, as clean.events has it"),
         Column("is_shared", "boolean", "A device on which more than one known user logged in"),
         Column("is_collision", "boolean", "Another person's pseudonym gives the same member_id"),
         Column("first_seen_at", "timestamp", "First event or sign-up", unit="UTC", nullable=True),
@@ -33,6 +100,30 @@ IDENTITIES = Contract(
         "a member of its own, so two known users are never merged."
     ),
     claims={"no_two_persons_share_a_member_id": "not is_collision"},
+)
+
+BOTS = Contract(
+    schema="clean",
+    table="bots",
+    grain="visitor, date and rule",
+    key=("visitor_id", "event_date", "rule"),
+    columns=(
+        _VISITOR_ID,
+        EVENT_DATE,
+        Column("rule", "varchar", "What no human does", accepts=("many_views", "many_clicks")),
+        Column("n_events", "bigint", "Views, or clicks, on that date"),
+    ),
+    description="Paces that are no human's; the events are flagged, never deleted.",
+)
+
+DUPLICATES = Contract(
+    schema="clean",
+    table="duplicates",
+    grain="record that repeats a message",
+    key=("source", "path", "line"),
+    columns=(SOURCE, PATH, LINE, _MESSAGE_ID, LOAD_DATE),
+    description="Copies that do not count, because another of the same message came first.",
+    is_published=False,
 )
 
 MEMBERS = Contract(
@@ -70,11 +161,13 @@ EVENTS = Contract(
     grain="message",
     key=("message_id",),
     columns=(
-        Column("message_id", "varchar", "The source's id of the message"),
+        _MESSAGE_ID,
         SOURCE,
         PATH,
         LINE,
         MEMBER_ID.optional(),
+        _VISITOR_ID.optional(),
+        Column("is_logged_in", "boolean", "It came with a user id"),
         Column("event_name", "varchar", "Segment e-commerce V2 name, or the call's type"),
         Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
         EVENT_DATE,
@@ -92,6 +185,7 @@ EVENTS = Contract(
             nullable=True,
         ),
         Column("order_id", "varchar", "The order it speaks of", nullable=True),
+        Column("is_test", "boolean", "An order event of a test order; it counts nowhere"),
         Column("n_products", "bigint", "Products that an order event lists", nullable=True),
         Column("share_code", "varchar", "The share it came through or made", nullable=True),
         Column("campaign_id", "varchar", "The campaign it came through", nullable=True),
@@ -99,7 +193,8 @@ EVENTS = Contract(
         Column("country", "varchar", "ISO 3166 country of the client", nullable=True),
         Column("locale", "varchar", "BCP 47 locale of the client", nullable=True),
         Column("time_zone", "varchar", "IANA time zone of the client", nullable=True),
-        Column("is_bot", "boolean", "By user agent or by rate; flagged, never deleted"),
+        Column("is_bot", "boolean", "By agent, pace or endless session; flagged, never deleted"),
+        Column("is_bot_agent", "boolean", "By its user agent"),
         Column("is_late", "boolean", "Received on a later date than it happened"),
         Column("is_clock_skewed", "boolean", "The sender's clock was off by over the tolerance"),
     ),
@@ -122,6 +217,7 @@ SESSIONS = Contract(
         Column("is_engaged", "boolean", "Two views or more, 20 seconds or more, or an order"),
         Column("has_order", "boolean", "An order was completed"),
         Column("is_bot", "boolean", "Its events are a bot's"),
+        Column("is_quarantined", "boolean", "Longer than the cap, which no human holds"),
         CHANNEL.optional(),
     ),
     description="A gap of more than 30 minutes between a member's events starts a new one.",
@@ -144,6 +240,59 @@ _LINE_FLAGS = (
     _IS_ADJUSTMENT,
     Column("is_unpriced", "boolean", "No price, or none in a currency with a rate"),
     Column("is_cancelled", "boolean", "Its order was cancelled and counts 0"),
+)
+
+ORDER_EVENTS = Contract(
+    schema="clean",
+    table="order_events",
+    grain="message that speaks of an order",
+    key=("message_id",),
+    columns=(
+        _MESSAGE_ID,
+        Column("event_name", "varchar", "Order Completed, Order Refunded, Order Cancelled, …"),
+        MEMBER_ID.optional(),
+        Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
+        Column("order_id", "varchar", "The order it speaks of", nullable=True),
+        CHANNEL.optional(),
+        PRODUCT_ID.optional(),
+        Column("quantity", "bigint", "Pieces", nullable=True),
+        money("price", "Price of one").optional(),
+        money("amount", "Price times quantity, or the order's revenue").optional(),
+        Column("n_products", "bigint", "Products that it lists", nullable=True),
+    ),
+    description="The events of clean.events from which orders are made, without test orders.",
+    is_published=False,
+)
+
+ORDER_PRODUCTS = Contract(
+    schema="clean",
+    table="order_products",
+    grain="product that an order event lists",
+    key=("message_id", "line"),
+    columns=(
+        _MESSAGE_ID,
+        Column("line", "bigint", "Place in the list, from 1"),
+        PRODUCT_ID.optional(),
+        Column("quantity", "bigint", "Pieces; 1 where none can be read"),
+        money("price", "Price of one").optional(),
+        money("amount", "Price times quantity").optional(),
+    ),
+    description="What order events list, in base currency.",
+    is_published=False,
+)
+
+PRODUCT_COSTS = Contract(
+    schema="clean",
+    table="product_costs",
+    grain="product whose cost is known",
+    key=("product_id",),
+    columns=(
+        PRODUCT_ID,
+        Column("cost", "decimal(18, 4)", "What one costs the shop", unit="currency"),
+        Column("currency", "varchar", "ISO 4217 currency of the cost"),
+    ),
+    description="Costs as clean.order_items last counted them, to see which changed.",
+    is_published=False,
 )
 
 ORDER_LINES = Contract(

@@ -2,9 +2,10 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import polars as pl
@@ -12,13 +13,16 @@ import polars as pl
 from assets.owners import DATA
 from assets.raw import contracts
 from assets.sql_asset import described, report, sql_asset
-from resources.config.shop import Shop
+from resources.config.shop import Shop, minor_units
+from resources.config.source import Source
 from resources.config.sources import load_sources
 from resources.home import Home
 from resources.keys import Keyring
 from resources.shop import ShopConfig
+from resources.sources.arriving import arrived, is_pulled
 from resources.sources.collection import RawTables, changed, collect
-from resources.sources.files import find_arrivals
+from resources.sources.pages import Spool
+from resources.sources.pulling import Pulled, pull
 from resources.vault import Vault
 from resources.warehouse import Warehouse
 
@@ -65,16 +69,19 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """Loads what arrived on the partitions' dates and is new or changed."""
         vault.check_key()
         wanted = {dt.date.fromisoformat(key) for key in context.partition_keys}
-        sources = load_sources(Path(shop.folder)).sources
-        arrivals = [
-            arrival
-            for arrival in find_arrivals(sources, home.landing, os.environ)
-            if arrival.load_date in wanted
-        ]
         record = context.instance.get_run_record_by_id(context.run.run_id)
         if record is None:
             raise LookupError(f"run {context.run.run_id} is not recorded, so it has no beginning")
         began = record.create_timestamp.replace(tzinfo=None)
+        keys = keyring.unlock()
+        sources = load_sources(Path(shop.folder)).sources
+        spool = Spool(home.pages, keys)
+        pulled = _pull(sources, spool, max(wanted), began, shop.declared)
+        arrivals = [
+            arrival
+            for arrival in arrived(sources, home.landing, spool, os.environ, began)
+            if arrival.load_date in wanted
+        ]
         with warehouse.connect() as session:
             new = changed(session, TABLES, arrivals)
             collect(
@@ -82,12 +89,19 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 vault,
                 TABLES,
                 new,
-                keys=keyring.unlock(),
+                keys=keys,
                 base_currency=shop.declared.base_currency,
                 loaded_at=began,
+                time_zone=shop.declared.time_zone,
+                placeholders=shop.declared.identity.placeholders,
             )
             counts = {contract.table: session.count(contract) for contract in TABLES.all}
         context.log.info(f"{len(new)} of {len(arrivals)} files were new or changed")
+        for each in pulled:
+            context.log.info(f"{each.source_id}: {each.n_records} records in {each.n_pages} pages")
+            if each.failure is not None:
+                # What came is loaded; what follows would take a part for the whole.
+                raise each.failure
         for contract in TABLES.all:
             yield dg.MaterializeResult(
                 asset_key=contract.asset_key,
@@ -97,18 +111,33 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     return collect_files
 
 
+def _pull(
+    sources: Iterable[Source], spool: Spool, load_date: dt.date, began: dt.datetime, shop: Shop
+) -> list[Pulled]:
+    """Pulls what servers have, unless it is an older day that is collected again."""
+    today = began.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(shop.time_zone)).date()
+    if load_date < today - dt.timedelta(days=1):
+        return []
+    due = [source for source in sources if is_pulled(source)]
+    return pull(due, spool, load_date=load_date, environment=os.environ)
+
+
 products = sql_asset(contracts.PRODUCTS)
 
 
 def _rates(shop: Shop) -> pl.DataFrame:
     """The shop's exchange rates, the base currency at 1, each until the next one."""
-    rows = [(shop.base_currency, dt.date(1970, 1, 1), 1.0)]
+    rows = [(shop.base_currency, dt.date(1900, 1, 1), 1.0)]
     rows += [(each.currency, each.valid_from, each.rate) for each in shop.fx_rates]
     schema = {"currency": pl.String, "valid_from": pl.Date, "rate": pl.Float64}
+    places = {currency: minor_units(currency) for currency, _, _ in rows}
     return (
         pl.DataFrame(rows, schema=schema, orient="row")
         .sort("currency", "valid_from")
-        .with_columns(pl.col("valid_from").shift(-1).over("currency").alias("valid_to"))
+        .with_columns(
+            pl.col("valid_from").shift(-1).over("currency").alias("valid_to"),
+            pl.col("currency").replace_strict(places, return_dtype=pl.Int32).alias("minor_units"),
+        )
     )
 
 

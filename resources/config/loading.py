@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -82,9 +82,10 @@ def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -
         error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden"
     )
     first = details[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the file"
+    # Of several kinds of a thing the one meant stands in the way to it, but not in the file.
+    path_to, known = _walk(model, first["loc"][:-1])
+    key = ".".join([*path_to, *map(str, first["loc"][-1:])]) or "the file"
     if first["type"] == "extra_forbidden":
-        known = _known_keys(model, first["loc"][:-1])
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
         message = f"{path}: key '{key}' is not known; {hint}"
@@ -98,22 +99,31 @@ def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -
     return f"{message} (and {more} more)" if more else message
 
 
-def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """The keys on the way to a place in the file, and those that are known there."""
     current: Any = model
+    keys: list[str] = []
     for part in location:
-        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(part)
-            current = _model_within(field.annotation) if field else None
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return sorted(current.model_fields)
-    return []
+        field = current.model_fields.get(part) if _is_model(current) else None
+        if field is None and isinstance(part, str) and (kinds := _models_within(current)):
+            current = next(each for each in kinds if part in _kinds_of(each))
+            continue
+        keys.append(str(part))
+        if field is not None:
+            within = _models_within(field.annotation)
+            current = within[0] if len(within) == 1 else field.annotation
+    return keys, sorted(current.model_fields) if _is_model(current) else []
 
 
-def _model_within(annotation: Any) -> Any:
-    if isinstance(annotation, type):
-        return annotation
-    for argument in cast("tuple[Any, ...]", getattr(annotation, "__args__", ())):
-        found = _model_within(argument)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return None
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _kinds_of(model: type[BaseModel]) -> tuple[str, ...]:
+    return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+
+
+def _models_within(annotation: Any) -> list[type[BaseModel]]:
+    if _is_model(annotation):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_within(argument)]

@@ -53,6 +53,22 @@ Positive = Annotated[float, Field(gt=0)]
 Days = Annotated[int, Field(gt=0)]
 
 
+# ISO 4217: currencies whose smallest unit is not a hundredth, by decimal places.
+_NO_HUNDREDTHS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_MINOR_UNITS = {
+    currency: places for places, names in _NO_HUNDREDTHS.items() for currency in names.split()
+}
+
+
+def minor_units(currency: str) -> int:
+    """Decimal places of a currency that can be paid, by ISO 4217: yen have none."""
+    return _MINOR_UNITS.get(currency, 2)
+
+
 class FxRate(Declared):
     """Units of base currency for one unit of `currency`, from a day on."""
 
@@ -85,15 +101,32 @@ class Quality(Declared):
     reject_limit: Share = 0.05
     skew_tolerance_seconds: Annotated[int, Field(gt=0)] = 300
     session_gap_minutes: Annotated[int, Field(gt=0)] = 30
+    session_cap_days: Days = 3
     bot_views_per_minute: Annotated[int, Field(gt=0)] = 60
+    bot_clicks_per_10_seconds: Annotated[int, Field(gt=0)] = 5
     bot_user_agents: str = "bot|crawl|slurp|spider|archiv|preview|headless|curl|python-requests"
 
 
+class Identity(Declared):
+    """How far a login makes a device hers, and which identifiers name nobody.
+
+    Limits as Segment Unify's: one user_id for ever, five devices within a week. `placeholders` are
+    added to those every shop has (null, 0, anonymous, …).
+    """
+
+    max_devices: Annotated[int, Field(gt=0)] = 5
+    devices_window_days: Days = 7
+    placeholders: tuple[str, ...] = ()
+
+
 class Orders(Declared):
-    """What is a product, and what it earns where cost is not known."""
+    """What is a product, what is a test, and what is earned where cost is not known."""
 
     adjustment_products: str = Field(
         default="^$", description="Regular expression of product ids that are no products"
+    )
+    test_orders: str = Field(
+        default="^test", description="Regular expression of order ids and coupons, in lower case"
     )
     margin_rate: Share = 0.3
 
@@ -208,6 +241,7 @@ class Shop(Declared):
     fx_rates: tuple[FxRate, ...] = ()
     interest: Interest = Interest()
     quality: Quality = Quality()
+    identity: Identity = Identity()
     orders: Orders = Orders()
     consent: Consent = Consent()
     recommend: Recommend = Recommend()
@@ -257,9 +291,15 @@ class Shop(Declared):
             "weight_refund": float(weights.refund),
             "skew_tolerance_seconds": self.quality.skew_tolerance_seconds,
             "session_gap_seconds": self.quality.session_gap_minutes * 60,
+            "session_cap_seconds": self.quality.session_cap_days * 86_400,
+            "max_devices": self.identity.max_devices,
+            "devices_window_days": self.identity.devices_window_days,
+            "bot_clicks_per_10_seconds": self.quality.bot_clicks_per_10_seconds,
             "bot_views_per_minute": self.quality.bot_views_per_minute,
             "bot_user_agents": self.quality.bot_user_agents,
             "adjustment_products": self.orders.adjustment_products,
+            "test_orders": self.orders.test_orders,
+            "base_minor_units": minor_units(self.base_currency),
             "margin_rate": float(self.orders.margin_rate),
             "assumed_channels": ",".join(self.consent.assumed_channels),
             "holdout_start": as_of - dt.timedelta(days=self.recommend.holdout_days),

@@ -1,159 +1,32 @@
 """sources.yaml: where the shop's records come from and what they mean."""
 
-import datetime as dt
-import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from resources.config.loading import Declared, load
-from resources.config.shop import TimeZone
+from resources.config.mongodb_source import MongoSource
+from resources.config.postgres_source import PostgresSource
+from resources.config.rest_api_source import RestApiSource
+from resources.config.source import FileSource
+from resources.config.web_log_source import WebLogSource
+from resources.config.wechat_source import WechatSource
 
-Entity = Literal["events", "products", "members", "consents"]
-
-# What a mapping may give per entity; the starred ones a record cannot do without.
-FIELDS: dict[Entity, dict[str, bool]] = {
-    "events": {
-        "message_id": False,
-        "event_type": False,
-        "event_name": True,
-        "anonymous_id": False,
-        "user_id": False,
-        "occurred_at": True,
-        "sent_at": False,
-        "received_at": False,
-        "user_agent": False,
-        "locale": False,
-        "time_zone": False,
-        "country": False,
-        "channel": False,
-    },
-    "products": {
-        "product_id": True,
-        "kind": False,
-        "title": False,
-        "description": False,
-        "category": False,
-        "brand": False,
-        "tags": False,
-        "price": False,
-        "currency": False,
-        "cost": False,
-        "stock": False,
-        "is_hidden": False,
-        "repurchase_days": False,
-    },
-    "members": {
-        "user_id": True,
-        "signed_up_at": False,
-        "locale": False,
-        "time_zone": False,
-        "country": False,
-        "birth_year": False,
-        "channel": False,
-        "attributes": False,
-    },
-    "consents": {
-        "user_id": True,
-        "channel": True,
-        "purpose": False,
-        "status": True,
-        "at": True,
-        "proof": False,
-    },
-}
-
-# Layouts that need no mapping, by entity; each is one SELECT in sql/raw/layouts.
-LAYOUTS: dict[Entity, tuple[str, ...]] = {
-    "events": ("segment",),
-    "products": ("catalogue",),
-    "members": ("members",),
-    "consents": ("consents",),
-}
-
-
-def _one_word(name: str) -> str:
-    if not name.replace("_", "").isalnum() or name != name.lower():
-        raise ValueError("expected lower-case letters, digits and underscores")
-    return name
-
-
-class Source(Declared):
-    """What every source says of itself, however its records come.
-
-    Records are read by a built-in `layout`, or by `map`, `properties` and `addresses`: SQL
-    expressions over the record's columns (of JSON: its keys, as text, and the whole as `record`).
-    """
-
-    id: Annotated[str, AfterValidator(_one_word)]
-    entity: Entity
-    layout: str | None = None
-    map: dict[str, str] = Field(default_factory=dict[str, str])
-    properties: dict[str, str] = Field(default_factory=dict[str, str])
-    addresses: dict[str, str] = Field(default_factory=dict[str, str])
-    time_zone: TimeZone = "UTC"
-    where: str | None = None
-    group_by: str | None = None
-    control_total: str | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells one declaration from another."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
-
-    @model_validator(mode="after")
-    def _layout_or_map(self) -> Self:
-        if self.layout is not None:
-            known = LAYOUTS[self.entity]
-            if self.layout not in known:
-                raise ValueError(f"expected 'layout' of {self.entity}: {' or '.join(known)}")
-            if self.map or self.properties or self.addresses:
-                raise ValueError("expected no mapping beside 'layout'")
-            return self
-        fields = FIELDS[self.entity]
-        if unknown := sorted(set(self.map) - set(fields)):
-            raise ValueError(f"'map' has no {unknown[0]!r}; expected some of {', '.join(fields)}")
-        for name, is_required in fields.items():
-            if is_required and name not in self.map:
-                raise ValueError(
-                    f"expected 'layout', or 'map.{name}': {self.entity} cannot do without it"
-                )
-        if self.properties and self.entity != "events":
-            raise ValueError("expected 'properties' on events only")
-        if self.addresses and self.entity != "members":
-            raise ValueError("expected 'addresses' on members only")
-        return self
-
-
-class FileSource(Source):
-    """Files of one format and meaning.
-
-    `path` is a glob below the landing folder, or absolute; `${NAME}` is taken from the
-    environment. `load_date` is the day the files arrived: a date, or `from_path` (the first
-    YYYY-MM-DD in the file's name).
-    """
-
-    kind: Literal["files"]
-    format: Literal["jsonl", "csv", "parquet"]
-    path: str
-    load_date: dt.date | Literal["from_path"] = "from_path"
-
-    @model_validator(mode="after")
-    def _tables_are_mapped(self) -> Self:
-        if self.layout is not None and self.format != "jsonl":
-            raise ValueError("expected 'map', not 'layout', for csv and parquet")
-        return self
+AnySource = Annotated[
+    FileSource | WebLogSource | RestApiSource | WechatSource | PostgresSource | MongoSource,
+    Field(discriminator="kind"),
+]
 
 
 class Sources(Declared):
     """All sources of a shop."""
 
-    sources: tuple[FileSource, ...]
+    sources: tuple[AnySource, ...]
 
     @model_validator(mode="after")
-    def _ids_differ(self) -> "Sources":
+    def _ids_differ(self) -> Self:
         counts = Counter(source.id for source in self.sources)
         if repeated := [name for name, count in counts.items() if count > 1]:
             raise ValueError(f"expected different ids; {repeated[0]!r} is declared twice")

@@ -4,17 +4,29 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from resources.config.sources import Entity, FileSource
+from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
+from resources.sources.batches import Batch, read_batches
 from resources.sources.files import Arrival
+from resources.sources.names import Names
 from resources.sources.redaction import MACROS, masked
-from resources.sources.staging import batches, control_total, stage
+from resources.sources.staging import control_total, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql
+
+# A time as UTC, by its own offset, which a plain cast would drop.
+_UTC = """
+create or replace temp macro utc(said) as
+    case
+        when ends_with(said, 'Z') then try_cast(said as timestamp)
+        else timezone('UTC', try_cast(said as timestamptz))
+    end;
+"""
 
 
 @dataclass(frozen=True)
@@ -66,11 +78,14 @@ def collect(
     keys: Keys,
     base_currency: str,
     loaded_at: dt.datetime,
+    time_zone: str = "UTC",
+    placeholders: Sequence[str] = (),
 ) -> None:
     """Loads arrivals, source by source, each batch in one transaction.
 
     Addresses go to the vault before the batch commits: a run killed in between finds the batch
-    not loaded and gives the same addresses again.
+    not loaded and gives the same addresses again. Load dates are days of `time_zone`;
+    `placeholders` are the shop's own identifiers that name nobody (see `Names`).
 
     Raises:
         SourceError: a file cannot be read; batches before it are loaded.
@@ -79,39 +94,94 @@ def collect(
     with session.transaction():
         for contract in tables.all:
             session.create_empty(contract)
+    session.execute(MACROS)
+    session.execute(_UTC)
+    session.execute(
+        "create or replace temp table time_zones as select distinct name from pg_timezone_names()"
+    )
+    names = Names(keys, placeholders)
     for _, of_source in groupby(arrivals, key=lambda arrival: arrival.source.id):
-        for batch in batches(list(of_source)):
-            # Before reading: a file that grows meanwhile must differ from what the ledger says.
-            files = _files(batch)
+        for batch in read_batches(list(of_source)):
+            source = batch.arrivals[0].source
+            files = _files(batch, time_zone)
             stage(session, batch)
-            _offer_pseudonyms(session, keys)
-            if batch[0].source.entity == "members":
-                _store_addresses(session, vault, batch[0].source.id, files)
-            _write(session, tables, batch[0].source, files, base_currency, loaded_at)
+            _reject_late(session, files)
+            _offer_pseudonyms(session, source.entity, names)
+            bad = _rejected(session, batch)
+            if source.entity == "members":
+                _store_addresses(session, vault, source.id, files)
+            _write(session, tables, source, files, bad, base_currency, loaded_at)
 
 
-def _offer_pseudonyms(session: Session, keys: Keys) -> None:
-    """Makes the temporary table `pseudonyms` for the people in `staged`."""
-    columns = {str(row[0]) for row in session.rows("describe staged")}
-    named: list[pl.DataFrame] = []
-    for kind, column in (("user_id", "user_key"), ("anonymous_id", "anonymous_key")):
-        if column in columns:
-            found = session.frame(
-                f"select distinct {column} as identifier from staged"
-                f" where reason is null and {column} is not null"
-            )["identifier"]
-            named.append(
-                pl.DataFrame(
-                    {
-                        "kind": pl.Series([kind] * len(found), dtype=pl.String),
-                        "identifier": found,
-                        "pseudonym": pl.Series(keys.pseudonyms(kind, found), dtype=pl.String),
-                    }
-                )
+def _staged_columns(session: Session) -> set[str]:
+    return {str(row[0]) for row in session.rows("describe staged")}
+
+
+def _reject_late(session: Session, files: pl.DataFrame) -> None:
+    """Rejects what was received after its file can have been written."""
+    if "received_at" in _staged_columns(session):
+        with session.offering(files=files):
+            session.execute(
+                "update staged set reason = $reason from files"
+                " where files.path = staged.path and staged.reason is null"
+                " and staged.received_at >= files.latest_at",
+                {"reason": "received_at lies more than a day after the file's load date"},
             )
-    empty = pl.DataFrame(schema=dict.fromkeys(("kind", "identifier", "pseudonym"), pl.String))
-    with session.offering(incoming=pl.concat([empty, *named])):
+
+
+def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
+    """Makes the temporary table `pseudonyms` for the people in `staged`.
+
+    Rejects records whose identifier cannot be one. A placeholder gets no pseudonym: an event
+    stays without a person, a member or a consent of nobody is rejected.
+    """
+    columns = _staged_columns(session)
+    named = [pl.DataFrame(schema=dict.fromkeys(("kind", "identifier", "pseudonym"), pl.String))]
+    for kind, column in (("user_id", "user_key"), ("anonymous_id", "anonymous_key")):
+        if column not in columns:
+            continue
+        found = session.frame(
+            f"select distinct {column} as identifier from staged"
+            f" where reason is null and {column} is not null"
+        )["identifier"].to_list()
+        unfit = {each: reason for each in found if (reason := names.unfit(kind, each, entity))}
+        if unfit:
+            given = pl.DataFrame({"identifier": list(unfit), "reason": list(unfit.values())})
+            with session.offering(unfit=given):
+                session.execute(
+                    "update staged set reason = unfit.reason from unfit"
+                    f" where staged.reason is null and staged.{column} = unfit.identifier"
+                )
+        fit = [each for each in found if each not in unfit]
+        pseudonyms = names.pseudonyms(kind, fit)
+        named.append(
+            pl.DataFrame(
+                {"kind": [kind] * len(fit), "identifier": fit, "pseudonym": pseudonyms},
+                schema=named[0].schema,
+            ).drop_nulls()
+        )
+    with session.offering(incoming=pl.concat(named)):
         session.execute("create or replace temp table pseudonyms as from incoming")
+
+
+def _rejected(session: Session, batch: Batch) -> pl.DataFrame:
+    """The rejected records of `staged`, masked: path, line, reason, payload."""
+    with session.offering(sent=batch.lines):
+        # Only a reason that a layout gave comes with its payload.
+        bad = session.frame(
+            "with bad as (select staged as record, path, line, reason, payload from staged"
+            " where reason is not null),"
+            " bare as (select path, line from bad where payload is null)"
+            " select bad.path, bad.line, bad.reason,"
+            " coalesce(bad.payload, sent.text, cast(to_json(bad.record) as varchar)) as payload"
+            " from bad left join (select path, line, text from sent semi join bare"
+            " using (path, line)) as sent on sent.path = bad.path and sent.line = bad.line"
+        )
+    # Many a broken file says one thing over and over.
+    shown = {text: masked(text) for text in bad["payload"].fill_null("").unique()}
+    return bad.with_columns(
+        pl.Series("payload", [shown[text or ""] for text in bad["payload"]], dtype=pl.String)
+    )
 
 
 def _store_addresses(session: Session, vault: Vault, source_id: str, files: pl.DataFrame) -> None:
@@ -131,48 +201,80 @@ def _store_addresses(session: Session, vault: Vault, source_id: str, files: pl.D
 def _write(
     session: Session,
     tables: RawTables,
-    source: FileSource,
+    source: Source,
     files: pl.DataFrame,
+    bad: pl.DataFrame,
     base_currency: str,
     loaded_at: dt.datetime,
 ) -> None:
     target = tables.by_entity[source.entity]
     parameters = {"source": source.id, "base_currency": base_currency}
-    bad = session.frame("select path, line, reason, payload from staged where reason is not null")
-    bad = bad.with_columns(
-        pl.Series("payload", [masked(text or "") for text in bad["payload"]], dtype=pl.String)
-    )
+    if source.entity == "events" and "envelope" not in _staged_columns(session):
+        session.execute("alter table staged add column envelope varchar")
     counts = session.frame(
         "select path, count(*) as n_records, count(reason) as n_rejected from staged group by path"
     )
-    ledger = files.join(counts, on="path", how="left").with_columns(
-        pl.col("n_records", "n_rejected").fill_null(0),
-        pl.lit(source.id).alias("source"),
-        pl.lit(loaded_at).alias("loaded_at"),
-        pl.lit(control_total(session, source), dtype=pl.Decimal(18, 4)).alias("control_total"),
+    ledger = (
+        files.drop("latest_at")
+        .join(counts, on="path", how="left")
+        .with_columns(
+            pl.col("n_records", "n_rejected").fill_null(0),
+            pl.lit(source.id).alias("source"),
+            pl.lit(source.entity).alias("entity"),
+            pl.lit(source.amounts).alias("amounts"),
+            pl.lit(loaded_at).alias("loaded_at"),
+            pl.lit(control_total(session, source), dtype=pl.Decimal(18, 4)).alias("control_total"),
+        )
     )
-    session.execute(MACROS)
     with session.transaction(), session.offering(files=files, bad=bad, ledger=ledger):
-        for contract in (target, tables.rejected, tables.loads):
-            session.execute(
-                f"delete from {contract.name} where source = $source"
-                " and path in (select path from files)",
-                parameters,
-            )
+        _delete(session, tables, source.id)
         session.insert(target, read_sql(f"raw/{target.table}.sql"), parameters)
         session.insert(tables.rejected, read_sql("raw/rejected_records.sql"), parameters)
         session.insert(tables.loads, "select * from ledger")
     session.execute("drop table staged; drop table pseudonyms")
 
 
-def _files(batch: Sequence[Arrival]) -> pl.DataFrame:
+def take_back(session: Session, tables: RawTables, source_id: str, paths: Sequence[str]) -> None:
+    """Deletes what files gave, in one transaction."""
+    files = pl.DataFrame({"path": list(paths)}, schema={"path": pl.String})
+    with session.transaction(), session.offering(files=files):
+        _delete(session, tables, source_id)
+
+
+def _delete(session: Session, tables: RawTables, source_id: str) -> None:
+    """Deletes what `files` gave before; new files cost no look at the history."""
+    (count, first, last) = session.rows(
+        f"select count(*), min(load_date), max(load_date) from {tables.loads.name}"
+        " where source = $source and path in (select path from files)",
+        {"source": source_id},
+    )[0]
+    if count:
+        # Of every entity: the source may have been declared as another one.
+        for contract in tables.all:
+            session.execute(
+                f"delete from {contract.name} where source = $source"
+                " and load_date between $first and $last and path in (select path from files)",
+                {"source": source_id, "first": first, "last": last},
+            )
+
+
+def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
+    """The batch's part of the ledger, and the instant by which its files can tell of receiving."""
+    arrivals = batch.arrivals
+    zone = ZoneInfo(time_zone)
+    # The end of the load date, a day later.
+    ends = [
+        dt.datetime.combine(arrival.load_date + dt.timedelta(days=2), dt.time(), zone)
+        for arrival in arrivals
+    ]
     return pl.DataFrame(
         {
-            "path": [arrival.path for arrival in batch],
-            "load_date": [arrival.load_date for arrival in batch],
-            "sha256": [arrival.sha256() for arrival in batch],
-            "declaration": [arrival.source.fingerprint for arrival in batch],
-            "n_bytes": [arrival.n_bytes for arrival in batch],
-            "modified_at": [arrival.modified_at for arrival in batch],
+            "path": [arrival.path for arrival in arrivals],
+            "latest_at": [end.astimezone(dt.UTC).replace(tzinfo=None) for end in ends],
+            "load_date": [arrival.load_date for arrival in arrivals],
+            "sha256": batch.sha256,
+            "declaration": [arrival.source.fingerprint for arrival in arrivals],
+            "n_bytes": [arrival.n_bytes for arrival in arrivals],
+            "modified_at": [arrival.modified_at for arrival in arrivals],
         }
     )

@@ -1,19 +1,48 @@
 """Which files lie where sources.yaml says, and on which day each arrived."""
 
 import datetime as dt
+import gzip
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from resources.config.loading import expand
-from resources.config.sources import FileSource
+from resources.config.source import FileSource, LandedSource, Source
 from resources.failure import Failure
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _GLOB = re.compile(r"[*?\[]")
 _BLOCK_BYTES = 1 << 20
+# How browsers, FTP clients, rsync, editors and Hadoop name a file until it is whole.
+_PARTIAL_NAME = re.compile(
+    r"^\.|(?:\.(?:tmp|temp|part|partial|crdownload|filepart|writing)|\._COPYING_|~)$", re.IGNORECASE
+)
+# A file without its end is waited for as long as this after its last change: a writer that stalls
+# longer has stopped, and what it left is taken, or refused if it cannot be read.
+_UNFINISHED_SECONDS = 300
+
+
+def _from_zstd(content: bytes) -> bytes:
+    # An Arrow stream takes no bytes at all for an empty archive.
+    if not content:
+        raise EOFError("no zstd frame")
+    with pa.CompressedInputStream(pa.BufferReader(content), "zstd") as stream:
+        return stream.read()
+
+
+def _from_gzip(content: bytes) -> bytes:
+    if not content:
+        raise EOFError("no gzip member")
+    return gzip.decompress(content)
+
+
+# How a compressed file is read, by the ending of its name.
+COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {".gz": _from_gzip, ".zst": _from_zstd}
 
 
 class SourceError(Failure):
@@ -24,12 +53,40 @@ class SourceError(Failure):
 class Arrival:
     """A file of a source: where it is, its name in the ledger, the day it arrived."""
 
-    source: FileSource
+    source: Source
     file: Path
     path: str
     load_date: dt.date
     n_bytes: int
     modified_at: dt.datetime
+
+    @property
+    def n_bytes_read(self) -> int:
+        """About how many bytes `read` gives; text shrinks to a tenth in an archive."""
+        return self.n_bytes * (10 if self.file.suffix in COMPRESSIONS else 1)
+
+    def read(self) -> bytes:
+        """The file's content, decompressed by the ending of its name.
+
+        Raises:
+            SourceError: the file cannot be read, or its archive is damaged or cut off.
+        """
+        try:
+            return self.decompressed(self.file.read_bytes())
+        except OSError as error:
+            raise unreadable(self.source, self.file, error.strerror or str(error)) from error
+
+    def decompressed(self, content: bytes) -> bytes:
+        """The content behind the bytes of the file.
+
+        Raises:
+            SourceError: the archive is damaged or cut off.
+        """
+        try:
+            decompress = COMPRESSIONS.get(self.file.suffix)
+            return decompress(content) if decompress else content
+        except (EOFError, OSError, zlib.error) as error:
+            raise unreadable(self.source, self.file, f"damaged archive: {error}") from error
 
     def sha256(self) -> str:
         """Hash of the file's bytes."""
@@ -43,7 +100,7 @@ class Arrival:
         return digest.hexdigest()
 
 
-def unreadable(source: FileSource, file: Path, problem: str) -> SourceError:
+def unreadable(source: Source, file: Path, problem: str) -> SourceError:
     """The one line for a file that cannot be read."""
     return SourceError(
         f"source '{source.id}': {file}: cannot be read ({problem}); "
@@ -51,23 +108,58 @@ def unreadable(source: FileSource, file: Path, problem: str) -> SourceError:
     )
 
 
-def find_arrivals(
-    sources: Iterable[FileSource], landing: Path, environment: Mapping[str, str]
-) -> list[Arrival]:
-    """Every file of every source, by source, load date and path.
+@dataclass(frozen=True)
+class Unfinished:
+    """A file that is left for a later run, and why."""
 
-    Files whose names begin with a dot are still being written and left alone.
+    source_id: str
+    file: Path
+    reason: str
+
+
+def find_arrivals(
+    sources: Iterable[LandedSource],
+    landing: Path,
+    environment: Mapping[str, str],
+    now: dt.datetime | None = None,
+) -> list[Arrival]:
+    """Every finished file of every source, by source, load date and path.
+
+    With `now` (naive UTC) files that are still being written are told by their age and end too,
+    without it by their names alone; `find_unfinished` lists what is left out.
 
     Raises:
         SourceError: a file that is named outright is missing, or a load date cannot be told.
         ConfigError: a path names an environment variable that is not set.
     """
     arrivals = [
-        arrival
+        found
         for source in sources
-        for arrival in _of_source(source, landing, expand(source.path, environment))
+        for found in _of_source(source, landing, expand(source.path, environment), now)
+        if isinstance(found, Arrival)
     ]
     return sorted(arrivals, key=lambda each: (each.source.id, each.load_date, each.path))
+
+
+def find_unfinished(
+    sources: Iterable[LandedSource],
+    landing: Path,
+    environment: Mapping[str, str],
+    now: dt.datetime | None = None,
+) -> list[Unfinished]:
+    """Every file that `find_arrivals` leaves for a later run, by source and file.
+
+    Raises:
+        SourceError: a file that is named outright is missing, or a load date cannot be told.
+        ConfigError: a path names an environment variable that is not set.
+    """
+    waiting = [
+        found
+        for source in sources
+        for found in _of_source(source, landing, expand(source.path, environment), now)
+        if isinstance(found, Unfinished)
+    ]
+    return sorted(waiting, key=lambda each: (each.source_id, each.file))
 
 
 def check_load_dates(arrivals: Iterable[Arrival], first: dt.date, last: dt.date) -> None:
@@ -87,13 +179,15 @@ def check_load_dates(arrivals: Iterable[Arrival], first: dt.date, last: dt.date)
             )
 
 
-def _of_source(source: FileSource, landing: Path, pattern: str) -> Iterable[Arrival]:
+def _of_source(
+    source: LandedSource, landing: Path, pattern: str, now: dt.datetime | None
+) -> Iterator[Arrival | Unfinished]:
     root = Path(pattern).parent if Path(pattern).is_absolute() else landing
-    if _GLOB.search(pattern):
+    if magic := _GLOB.search(pattern):
         if Path(pattern).is_absolute():
-            root = Path(pattern[: _GLOB.search(pattern).start()]).parent  # pyright: ignore[reportOptionalMemberAccess]
+            root = Path(pattern[: magic.start()] + "_").parent
             pattern = str(Path(pattern).relative_to(root))
-        found = [file for file in root.glob(pattern) if not file.name.startswith(".")]
+        found = [file for file in root.glob(pattern) if file.is_file()]
     else:
         file = Path(pattern) if Path(pattern).is_absolute() else landing / pattern
         if not file.is_file():
@@ -103,22 +197,61 @@ def _of_source(source: FileSource, landing: Path, pattern: str) -> Iterable[Arri
             )
         found = [file]
     for file in found:
+        if _PARTIAL_NAME.search(file.name):
+            yield Unfinished(source.id, file, "its name says that it is still being written")
+            continue
         try:
             status = file.stat()
         except OSError as error:
             raise unreadable(source, file, error.strerror or "unknown error") from error
-        path = file.relative_to(root).as_posix()
-        yield Arrival(
+        arrival = Arrival(
             source,
             file,
-            path,
+            file.relative_to(root).as_posix(),
             _load_date(source, file),
             status.st_size,
             dt.datetime.fromtimestamp(status.st_mtime, dt.UTC).replace(tzinfo=None),
         )
+        reason = None if now is None else _why_unfinished(source, arrival, now)
+        yield arrival if reason is None else Unfinished(source.id, file, reason)
 
 
-def _load_date(source: FileSource, file: Path) -> dt.date:
+def _why_unfinished(source: LandedSource, arrival: Arrival, now: dt.datetime) -> str | None:
+    # A clock that is ahead tells as little as one behind: either way the file is fresh.
+    age = abs((now - arrival.modified_at).total_seconds())
+    if age < source.settle_seconds:
+        return f"it changed less than {source.settle_seconds} seconds ago"
+    if age >= _UNFINISHED_SECONDS:
+        return None
+    missing = _missing_end(source, arrival)
+    return missing and f"{missing}, and it changed less than {_UNFINISHED_SECONDS} seconds ago"
+
+
+def _missing_end(source: LandedSource, arrival: Arrival) -> str | None:
+    """What a whole file of its format has at its end and this one lacks."""
+    if not arrival.n_bytes:
+        return "it is empty"
+    if isinstance(source, FileSource) and source.format == "parquet":
+        return None if _ends_with(arrival, b"PAR1") else "its Parquet footer is missing"
+    if arrival.file.suffix in COMPRESSIONS:
+        try:
+            arrival.read()
+        except SourceError:
+            return "its archive cannot be read to the end"
+        return None
+    return None if _ends_with(arrival, b"\n") else "its last line has no end"
+
+
+def _ends_with(arrival: Arrival, ending: bytes) -> bool:
+    try:
+        with arrival.file.open("rb") as stream:
+            stream.seek(max(0, arrival.n_bytes - len(ending)))
+            return stream.read(len(ending)) == ending
+    except OSError as error:
+        raise unreadable(arrival.source, arrival.file, error.strerror or "no reason") from error
+
+
+def _load_date(source: LandedSource, file: Path) -> dt.date:
     if isinstance(source.load_date, dt.date):
         return source.load_date
     found = _DATE.search(file.name)

@@ -2,7 +2,6 @@
 
 import codecs
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +15,17 @@ _SCHEMA = pa.schema(
         pa.field("is_utf8", pa.bool_()),
     ]
 )
+NO_LINES = _SCHEMA.empty_table()
+# DuckDB gives one record batch to one thread.
+_BATCH_LINES = 8192
 
 
-def read_lines(file: Path, path: str) -> pa.Table:
-    """A file's lines: path, line (from 1), text (with its newline), is_utf8.
+def read_lines(content: bytes, path: str) -> pa.Table:
+    """The lines of a file's content: path, line (from 1), text (with its newline), is_utf8.
 
     A line that is not UTF-8 keeps its place; its wrong bytes show as U+FFFD.
-
-    Raises:
-        OSError: the file cannot be read.
     """
-    content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
+    content = content.removeprefix(codecs.BOM_UTF8)
     octets = np.frombuffer(content, dtype=np.uint8)
     ends = np.flatnonzero(octets == _NEWLINE) + 1
     if len(content) and (not len(ends) or ends[-1] != len(content)):
@@ -42,7 +41,7 @@ def read_lines(file: Path, path: str) -> pa.Table:
         lines = [content[start:end] for start, end in itertools.pairwise(offsets)]
         is_utf8 = np.array([_is_utf8(line) for line in lines], dtype=bool)
         text = pa.array([line.decode("utf-8", "replace") for line in lines], pa.large_string())
-    return pa.table(
+    table = pa.table(
         [
             pa.repeat(pa.scalar(path, pa.string()), len(ends)),
             pa.array(np.arange(1, len(ends) + 1, dtype=np.int64)),
@@ -51,6 +50,7 @@ def read_lines(file: Path, path: str) -> pa.Table:
         ],
         schema=_SCHEMA,
     )
+    return pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH_LINES), _SCHEMA)
 
 
 def _is_utf8(line: bytes) -> bool:

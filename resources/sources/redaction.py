@@ -77,6 +77,7 @@ def _masked_phones(sql: str) -> str:
     return f"replace({sql}, '{_GUARD}', '')"
 
 
+_HARMLESS_PATHS = ", ".join(_literal(f"$.{key}") for key in HARMLESS_TRAITS)
 # Two macros for SQL over JSON texts: `redacted` takes persons out of what an event says,
 # `harmless` leaves of what is said of a person only HARMLESS_TRAITS, scalars and plain lists.
 # Each costly step runs on the texts alone that a cheaper look finds something in.
@@ -105,9 +106,7 @@ create or replace temp macro without_phones(said) as
 create or replace temp macro redacted(said) as
     -- A macro is copied wherever it is named: the nest is for the few texts that need it.
     case
-        when regexp_matches(said, {_literal(DIRECT_KEY)})
-            or contains(said, '@')
-            or regexp_matches(said, {_literal(_MOBILE + "|" + _ABROAD)})
+        when regexp_matches(said, {_literal(f"{DIRECT_KEY}|@|{_MOBILE}|{_ABROAD}")})
             then without_phones(without_emails(without_direct_keys(said)))
         else said
     end;
@@ -116,11 +115,15 @@ create or replace temp macro harmless_of(valid) as
         '{{' || array_to_string(
             list_transform(
                 list_filter(
-                    [{", ".join(map(_literal, HARMLESS_TRAITS))}],
-                    lambda key: json_type(valid, '$.' || key) not in ('OBJECT', 'NULL')
-                        and not contains(json_extract(valid, '$.' || key)::varchar, '{{')
+                    list_zip(
+                        [{", ".join(map(_literal, HARMLESS_TRAITS))}],
+                        json_type(valid, [{_HARMLESS_PATHS}]),
+                        json_extract(valid, [{_HARMLESS_PATHS}])
+                    ),
+                    lambda trait: trait[2] not in ('OBJECT', 'NULL')
+                        and not contains(trait[3]::varchar, '{{')
                 ),
-                lambda key: '"' || key || '":' || json_extract(valid, '$.' || key)::varchar
+                lambda trait: '"' || trait[1] || '":' || trait[3]::varchar
             ),
             ','
         ) || '}}'

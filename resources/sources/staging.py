@@ -4,18 +4,20 @@ Whatever the format, `staged` has path, line, reason (NULL: accepted), payload a
 its entity; people are still in clear there (`user_key`, `anonymous_key`, `addresses`).
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-import pyarrow as pa
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, cast
 
 from resources.config.loading import ConfigError
-from resources.config.sources import FIELDS, FileSource
-from resources.sources.files import Arrival, unreadable
-from resources.sources.lines import read_lines
+from resources.config.source import FIELDS, Source
+from resources.config.web_log_source import WebLogSource
+from resources.sources.batches import Batch, written_as
+from resources.sources.files import COMPRESSIONS, Arrival, unreadable
+from resources.sources.vocabulary import renamed
+from resources.sources.web_log import requests
 from resources.warehouse import FileFormatErrors, Session, SqlError, read_sql, text_literal
 
-_BATCH_BYTES = 128 << 20
 # How a mapped expression is read, by field; the others are text.
 _TYPES = {
     "price": "decimal(18, 4)",
@@ -29,39 +31,51 @@ _TYPES = {
 _TIMES = ("occurred_at", "sent_at", "received_at", "signed_up_at", "at")
 # Beyond these a clock is broken, and arithmetic with times may overflow.
 _EARLIEST, _LATEST = "timestamp '1990-01-01'", "timestamp '2101-01-01'"
+# A time of day that ends in Z or an offset from UTC.
+_OFFSET = r"(?i)\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+# The column of `records` that says which file of the batch a record is from.
+_PATH = "record_path"
+# Records of more different keys than this, or longer ones, keep the rest in `record` alone.
+_MOST_KEYS = 500
+_LONGEST_KEY = 100
+# A column as it is, or cast.
+_BARE = re.compile(r'(?i)(?:(?:try_)?cast\()?\s*"?(\w+)"?\s*(?:as [\w(), ]+\))?')
 _KEYS = {"user_id": "user_key", "anonymous_id": "anonymous_key"}
 
 
-def batches(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
-    """Arrivals of one source in batches of at most 128 MiB; mapped tables one file at a time."""
-    batch: list[Arrival] = []
-    n_bytes = 0
-    for arrival in arrivals:
-        is_alone = arrival.source.format != "jsonl"
-        if batch and (is_alone or n_bytes + arrival.n_bytes > _BATCH_BYTES):
-            yield batch
-            batch, n_bytes = [], 0
-        batch.append(arrival)
-        n_bytes += arrival.n_bytes
-    if batch:
-        yield batch
-
-
-def stage(session: Session, batch: Sequence[Arrival]) -> None:
+def stage(session: Session, batch: Batch) -> None:
     """Reads a batch of one source into the temporary table `staged`.
 
     Raises:
         SourceError: a file cannot be read.
         ConfigError: a mapping does not fit the file's columns.
     """
-    source = batch[0].source
-    if source.format == "jsonl":
-        _stage_lines(session, source, batch)
+    source = batch.arrivals[0].source
+    if source.layout is None and not isinstance(source, WebLogSource):
+        _stage_records(session, source, batch)
+    elif written_as(source) == "parquet":
+        _stage_rows(session, source, batch.arrivals[0])
     else:
-        _stage_records(session, source, batch[0])
+        _stage_lines(session, source, batch)
 
 
-def control_total(session: Session, source: FileSource) -> object:
+def _layout(source: Source) -> str:
+    """The SELECT that reads the source's `lines`."""
+    if isinstance(source, WebLogSource):
+        parsed = requests(
+            source.log_format,
+            cookie=source.cookie,
+            visitor=source.visitor,
+            pixel=source.pixel,
+            user_parameter=source.user_parameter,
+            ignore=source.ignore,
+        )
+        layout = read_sql("raw/layouts/web_log.sql")
+        return f"with requests as ({parsed}) from (\n{renamed(source, layout)}\n)"
+    return renamed(source, read_sql(f"raw/layouts/{source.layout}.sql"))
+
+
+def control_total(session: Session, source: Source) -> object:
     """The sum that the source declares for reconciliation, over the file just staged."""
     if source.control_total is None:
         return None
@@ -70,69 +84,114 @@ def control_total(session: Session, source: FileSource) -> object:
     )
 
 
-def _stage_lines(session: Session, source: FileSource, batch: Sequence[Arrival]) -> None:
-    def read(arrival: Arrival) -> pa.Table:
-        try:
-            return read_lines(arrival.file, arrival.path)
-        except OSError as error:
-            raise unreadable(source, arrival.file, error.strerror or "unknown error") from error
-
-    with ThreadPoolExecutor() as threads:
-        tables = list(threads.map(read, batch))
-    with session.offering(lines=pa.concat_tables(tables)):
-        layout = read_sql(f"raw/layouts/{source.layout}.sql")
-        session.execute(f"create or replace temp table staged as {layout}")
+def _stage_lines(session: Session, source: Source, batch: Batch) -> None:
+    with session.offering(lines=batch.lines):
+        session.execute(f"create or replace temp table staged as {_layout(source)}")
 
 
-def _stage_records(session: Session, source: FileSource, arrival: Arrival) -> None:
+def _stage_rows(session: Session, source: Source, arrival: Arrival) -> None:
+    """Stages a Parquet file by a layout: each row as the JSON line it would be."""
     try:
-        _open_records(session, source, arrival)
+        session.execute(
+            "create or replace temp table lines as select $path as path,"
+            " file_row_number + 1 as line,"
+            " cast(to_json(record) as varchar) as text, true as is_utf8 from"
+            " (select file_row_number,"
+            " struct_pack(*columns(* exclude (file_row_number))) as record"
+            f" from read_parquet({text_literal(str(arrival.file))}, file_row_number = true))",
+            {"path": arrival.path},
+        )
+    except FileFormatErrors as error:
+        raise unreadable(source, arrival.file, str(error).splitlines()[0]) from error
+    session.execute(f"create or replace temp table staged as {_layout(source)}; drop table lines")
+
+
+def _stage_records(session: Session, source: Source, batch: Batch) -> None:
+    """Stages files by the source's own mapping; of all but JSON lines one file at a time."""
+    expressions = _expressions(source)
+    try:
+        _open_records(session, source, batch)
     except FileFormatErrors as error:
         problem = str(error).splitlines()[0]
-        raise unreadable(source, arrival.file, problem) from error
-    expressions = _expressions(source)
-    _try_each(session, source, arrival, expressions)
+        raise unreadable(source, batch.arrivals[0].file, problem) from error
+    _try_each(session, source, batch.arrivals[0], expressions)
     fields = ", ".join(f'{expression} as "{name}"' for name, (_, expression) in expressions.items())
     fields += f", {_unreadable_field(source)} as unreadable_field"
+    if source.entity == "events":
+        fields += f", {_rest(session, source)} as envelope"
     where = f"where {source.where}" if source.where else ""
     if source.group_by:
-        line, group = "min(records.line)", f"group by {source.group_by}"
+        line = "min(records.line)"
+        group = f"group by records.{_PATH}, {source.group_by}"
     else:
         line, group = "records.line", ""
-    select = f"select {line} as line, {fields} from records {where} {group}"
+    select = (
+        f"select records.{_PATH} as path, {line} as line, {fields} from records {where} {group}"
+    )
+    if source.entity == "events" and "message_id" not in source.map:
+        select = _with_derived_ids(select)
     reason = _reason(source)
+    # It moves what two expressions share out of the try(…) around them, where it then fails.
+    session.execute("set disabled_optimizers = 'common_subexpressions'")
     try:
         session.execute(
             "create or replace temp table staged as"
-            f" select $path as path, {reason} as reason,"
+            f" select mapped.path, {reason} as reason,"
             " case when reason is not null then cast(to_json(mapped) as varchar) end as payload,"
-            " mapped.*"
+            " mapped.* exclude (path)"
             f" from ({select}) as mapped"
-            " union all by name select $path as path, line, reason, payload from unreadable",
-            {"path": arrival.path},
+            " union all by name select path, line, reason, payload from unreadable"
         )
     except SqlError as error:
         raise ConfigError(
-            f"sources.yaml: source '{source.id}': its mapping fails on a value in {arrival.file} "
-            f"({type(error).__name__}); guard what may fail with try(…)"
+            f"sources.yaml: source '{source.id}': its mapping fails on a value in "
+            f"{batch.arrivals[0].file} ({type(error).__name__}); guard what may fail with try(…)"
         ) from error
+    finally:
+        session.execute("reset disabled_optimizers")
 
 
-def _open_records(session: Session, source: FileSource, arrival: Arrival) -> None:
-    """Makes the temporary tables `records` (with line) and `unreadable` of a file."""
+def _with_derived_ids(select: str) -> str:
+    """Events with the id that they lack: a hash of what they say and how often it was said before.
+
+    The same lines thus have the same ids in whatever file they come, and of lines that say the
+    same of the same person each counts. People enter when they are pseudonyms (raw/events.sql).
+    """
+    said = "event_type, event_name, occurred_at, sent_at, received_at, properties, envelope"
+    return (
+        "select * exclude (said) replace ('content:' || said || ':' || row_number() over ("
+        "partition by path, said, user_key, anonymous_key order by line) as message_id)"
+        f" from (select *, md5(row({said})::varchar) as said from ({select}))"
+    )
+
+
+def _open_records(session: Session, source: Source, batch: Batch) -> None:
+    """Makes the temporary tables `records` (with line and path) and `unreadable` of files."""
     session.execute(
         "create or replace temp table unreadable"
-        " (line bigint not null, reason varchar not null, payload varchar)"
+        " (path varchar not null, line bigint not null, reason varchar not null, payload varchar)"
     )
-    if source.format == "parquet":
-        session.execute(
-            "create or replace temp view records as select file_row_number + 1 as line, *"
-            f" exclude (file_row_number) from read_parquet({text_literal(str(arrival.file))},"
-            " file_row_number = true)"
-        )
-        return
+    reading = {"parquet": _open_parquet, "csv": _open_csv}.get(written_as(source))
+    if reading is not None:
+        reading(session, batch.arrivals[0])
+    else:
+        _open_objects(session, source, batch)
+
+
+def _open_parquet(session: Session, arrival: Arrival) -> None:
+    session.execute(
+        "create or replace temp view records as select file_row_number + 1 as line, *"
+        f" exclude (file_row_number), {text_literal(arrival.path)} as {_PATH}"
+        f" from read_parquet({text_literal(str(arrival.file))}, file_row_number = true)"
+    )
+
+
+def _open_csv(session: Session, arrival: Arrival) -> None:
     # Only rows in the file's order can be numbered.
     session.execute("set preserve_insertion_order = true")
+    if arrival.file.suffix in COMPRESSIONS:
+        # DuckDB reads archives by itself, but takes what a cut zstd file begins with for the whole.
+        arrival.read()
     session.execute(
         "create or replace temp table parsed as select row_number() over () as ordinal, *"
         " from read_csv($file, header = true, all_varchar = true, strict_mode = false,"
@@ -141,31 +200,134 @@ def _open_records(session: Session, source: FileSource, arrival: Arrival) -> Non
     )
     session.execute("set preserve_insertion_order = false")
     session.execute(
-        "insert into unreadable select line, any_value(error_message), any_value(csv_line)"
-        " from reject_errors group by line"
+        "insert into unreadable select $path, line, any_value(error_message), any_value(csv_line)"
+        " from reject_errors group by line",
+        {"path": arrival.path},
     )
     session.execute("drop table reject_errors; drop table reject_scans")
     # A good record's line is its ordinal, the header, and the bad lines before it.
     session.execute(
-        "create or replace temp table records as"
+        "create or replace temp table numbered as"
         " with bad as (select line - 1 - row_number() over (order by line) as good_before"
         " from unreadable)"
         " select ordinal + 1 + (select count(*) from bad where good_before < ordinal) as line,"
-        " * exclude (ordinal) from parsed; drop table parsed"
+        f" * exclude (ordinal), {text_literal(arrival.path)} as {_PATH} from parsed;"
+        " drop table parsed; create or replace temp view records as from numbered"
     )
 
 
-def _expressions(source: FileSource) -> dict[str, tuple[str, str]]:
+def _open_objects(session: Session, source: Source, batch: Batch) -> None:
+    """JSON lines: a column of text per key at the top, and `record`, the whole object."""
+    with session.offering(lines=batch.lines):
+        session.execute(
+            "create or replace temp table objects as select path, line, text, is_utf8,"
+            " case when is_utf8 and json_valid(text) and json_type(text) = 'OBJECT'"
+            " then cast(text as json) end as record from lines"
+            " where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''"
+        )
+    session.execute(
+        "insert into unreadable select path, line,"
+        " case when is_utf8 then 'not a JSON object' else 'not UTF-8' end, text"
+        " from objects where record is null"
+    )
+    keys = [
+        str(key)
+        for (key,) in session.rows(
+            "select key from (select unnest(json_keys(record)) as key from objects"
+            " where record is not null) group by key"
+            f" order by count(*) desc, key limit {_MOST_KEYS}"
+        )
+    ]
+    # DuckDB's names do not tell cases apart: what differs in case alone is one column.
+    spellings: dict[str, list[str]] = {name: [] for name in _columns_read(session, source)}
+    for key in sorted(keys):
+        if key.isprintable() and 0 < len(key) <= _LONGEST_KEY:
+            spellings.setdefault(_folded(key), []).append(key)
+    columns = [
+        f"{_values(spelt)} as {_quoted(name)}"
+        for name, spelt in spellings.items()
+        if name not in ("line", "record", _PATH)
+    ]
+    session.execute(
+        f"create or replace temp table numbered as select line, path as {_PATH}, record"
+        f"{''.join(', ' + column for column in columns)} from objects where record is not null;"
+        " drop table objects; create or replace temp view records as from numbered"
+    )
+
+
+def _folded(name: str) -> str:
+    """What of a name counts for DuckDB: the case of A to Z does not."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def _values(keys: Sequence[str]) -> str:
+    pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
+    found = ", ".join(f"json_extract_string(record, {text_literal(each)})" for each in pointers)
+    return f"coalesce({found})" if found else "cast(null as varchar)"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _columns_read(session: Session, source: Source) -> list[str]:
+    """The columns that a mapping names, folded; a file of JSON may lack any of them."""
+    mapped = (*source.map.values(), *source.properties.values(), *source.addresses.values())
+    conditions = (source.where, source.group_by, source.control_total)
+    return sorted(_columns_named(session, [each for each in (*mapped, *conditions) if each]))
+
+
+def _columns_named(session: Session, expressions: Sequence[str]) -> set[str]:
+    """The columns that some SQL expressions name, folded."""
+    given = ", ".join(expressions)
+    pending: list[Any] = [
+        json.loads(
+            session.scalar("select json_serialize_sql($given)", {"given": f"select {given}"})
+        )
+    ]
+    found: set[str] = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            members = cast("dict[str, Any]", node)
+            if names := cast("list[str]", members.get("column_names")):
+                found.add(_folded(names[1 if names[0] == "records" and len(names) > 1 else 0]))
+            pending.extend(members.values())
+        elif isinstance(node, list):
+            pending.extend(cast("list[Any]", node))
+    return found
+
+
+def _rest(session: Session, source: Source) -> str:
+    """What no column holds whole: JSON of the other columns of `records`, without its people's."""
+    if source.group_by:
+        return "'{}'"
+    people = [source.map.get(name) for name in _KEYS] + list(source.addresses.values())
+    told = [*source.map.values(), *source.properties.values()]
+    left_out = _columns_named(session, [each for each in people if each] or ["1"])
+    left_out |= {_folded(found[1]) for each in told if (found := _BARE.fullmatch(each.strip()))}
+    left_out |= {"line", "record", _PATH}
+    # An object as a text within a text would be read by nobody, redaction included.
+    pairs = [
+        f"{text_literal(name)}, case when json_valid({value}) and {value}[1] in ('{{', '[')"
+        f" then cast({value} as json) else to_json({value}) end"
+        if kind == "VARCHAR"
+        else f"{text_literal(name)}, to_json({value})"
+        for name, kind, *_ in session.rows("describe records")
+        if _folded(name) not in left_out and (value := f"records.{_quoted(name)}")
+    ]
+    # A merge patch leaves out what is NULL.
+    return f"cast(json_merge_patch('{{}}', json_object({', '.join(pairs)})) as varchar)"
+
+
+def _expressions(source: Source) -> dict[str, tuple[str, str]]:
     """Per staged column: where its expression stands in sources.yaml, and typed SQL for it."""
     typed: dict[str, tuple[str, str]] = {}
     for name in FIELDS[source.entity]:
         given = source.map.get(name, "null")
         expression = f"try_cast(({given}) as {_TYPES.get(name, 'varchar')})"
         if name in _TIMES:
-            expression = f"try_cast(({given}) as timestamp)"
-            if source.time_zone != "UTC":
-                zone = text_literal(source.time_zone)
-                expression = f"timezone('UTC', timezone({zone}, {expression}))"
+            expression = _utc(f"cast(({given}) as varchar)", source.time_zone)
         typed[_KEYS.get(name, name)] = (f"map.{name}", expression)
     if source.entity == "events":
         pairs = ", ".join(f"'{name}', try({given})" for name, given in source.properties.items())
@@ -181,9 +343,20 @@ def _expressions(source: FileSource) -> dict[str, tuple[str, str]]:
     return typed
 
 
+def _utc(text: str, time_zone: str) -> str:
+    """A time as UTC: by its own offset, which a plain cast would drop, else of the zone."""
+    local = f"try_cast({text} as timestamp)"
+    if time_zone != "UTC":
+        local = f"timezone('UTC', timezone({text_literal(time_zone)}, {local}))"
+    return (
+        f"case when regexp_matches({text}, {text_literal(_OFFSET)})"
+        f" then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
+    )
+
+
 def _try_each(
     session: Session,
-    source: FileSource,
+    source: Source,
     arrival: Arrival,
     expressions: dict[str, tuple[str, str]],
 ) -> None:
@@ -199,7 +372,9 @@ def _try_each(
             session.execute(f"explain select {expression} from records {grouped}")
         except SqlError as error:
             columns = ", ".join(
-                str(row[0]) for row in session.rows("describe records") if row[0] != "line"
+                str(row[0])
+                for row in session.rows("describe records")
+                if row[0] not in ("line", _PATH)
             )
             raise ConfigError(
                 f"sources.yaml: source '{source.id}', key '{key}': does not fit {arrival.file} "
@@ -207,7 +382,7 @@ def _try_each(
             ) from error
 
 
-def _unreadable_field(source: FileSource) -> str:
+def _unreadable_field(source: Source) -> str:
     """The first property whose expression fails on the record's values, else NULL."""
     cases = [
         f"when try(({given}) is null) is null then 'properties.{name}'"
@@ -216,7 +391,7 @@ def _unreadable_field(source: FileSource) -> str:
     return f"case {' '.join(cases)} end" if cases else "null"
 
 
-def _reason(source: FileSource) -> str:
+def _reason(source: Source) -> str:
     cases = ["when unreadable_field is not null then unreadable_field || ' cannot be read'"]
     cases += [
         f"when \"{_KEYS.get(name, name)}\" is null then '{name} is missing or not of its type'"

@@ -1,4 +1,4 @@
--- One row per member of clean.identities, identified or not.
+-- One row per member of clean.identities, identified or not. Of touched members alone.
 --
 -- locale, time_zone, country and channel: her own newest record's (by load_date, path, line), else
 -- the most frequent of her events' (at a tie the first in the alphabet); a zone is at last the
@@ -8,9 +8,14 @@
 -- consented_channels: channels on which, for every identifier of hers that speaks of the channel,
 -- the newest word on marketing is 'granted' (of words of the same instant the most restrictive);
 -- if she is identified also the assumed channels, unless her word on them is another.
-with identities as (
-    select identifier, kind, member_id, first_seen_at, last_seen_at
-    from clean.identities
+with touched as (
+    select member_id
+    from touched_members
+),
+identities as (
+    select i.identifier, i.kind, i.member_id, i.first_seen_at, i.last_seen_at
+    from clean.identities as i
+    join touched as t on t.member_id = i.member_id
 ),
 raw_members as (
     select source, path, line, user_id, signed_up_at, locale, time_zone, country, birth_year_band,
@@ -20,12 +25,13 @@ raw_members as (
 consents as (
     select c.identifier, c.channel, c.status, c.at as said_at
     from raw.consents as c
+    join identities as i on i.identifier = c.identifier
     where c.purpose = 'marketing' and c.at < $as_of
 ),
 events as (
-    select member_id, time_zone, country, locale, channel
-    from clean.events
-    where member_id is not null
+    select e.member_id, e.time_zone, e.country, e.locale, e.channel
+    from clean.events as e
+    join touched as t on t.member_id = e.member_id
 ),
 persons as (
     select member_id,

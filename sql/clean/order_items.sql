@@ -2,16 +2,23 @@
 --
 -- refunded: the refunds set against the line, at most its amount. A refund that values the pieces
 -- higher keeps its own amount in clean.refunds; the surplus is no loss of this order's revenue.
+-- Of touched orders alone.
 -- cost: quantity times the catalogue's cost, in base currency at the rate of the order's date.
-with order_lines as (
-    select order_id, line, member_id, product_id, ordered_at, channel, quantity, price, amount,
-        is_adjustment, is_unpriced, is_cancelled
-    from clean.order_lines
+with touched as (
+    select order_id
+    from valued_orders
+),
+order_lines as (
+    select l.order_id, l.line, l.member_id, l.product_id, l.ordered_at, l.channel, l.quantity,
+        l.price, l.amount, l.is_adjustment, l.is_unpriced, l.is_cancelled
+    from clean.order_lines as l
+    join touched as t on t.order_id = l.order_id
 ),
 refunds as (
-    select order_id, order_line, cast(sum(amount) as decimal(18, 4)) as refunded
-    from clean.refunds
-    group by order_id, order_line
+    select r.order_id, r.order_line, cast(sum(r.amount) as decimal(18, 4)) as refunded
+    from clean.refunds as r
+    join touched as t on t.order_id = r.order_id
+    group by r.order_id, r.order_line
 ),
 fx_rates as (
     select currency, valid_from, valid_to, rate

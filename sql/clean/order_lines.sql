@@ -1,6 +1,6 @@
 -- One row per order line, as ordered: the products that the order's 'Order Completed' messages
 -- list. An order sent several times counts once: the first message with a list gives the lines;
--- without any list, every message that names a product is one line (by source, path, line); with
+-- without any list, every message that names a product is one line (by instant, then message); with
 -- neither, the first message is one line of product '' and its amount is the order's.
 --
 -- The member, channel and instant of a line are its order's: should its messages differ, the
@@ -8,20 +8,25 @@
 -- own takes the amount of the message. A line that has no price even so, or only one in a currency
 -- without a rate, is unpriced: its price and amount are 0, and it is never dropped.
 -- A cancelled order is one that any 'Order Cancelled' message names.
-with events as (
-    select message_id, source, path, line, event_name, member_id, occurred_at, channel, product_id,
-        quantity, price, amount, fx_rate, n_products, coalesce(order_id, message_id) as order_id
-    from clean.events
-    where event_name in ('Order Completed', 'Order Cancelled')
+-- Of touched orders alone.
+with touched as (
+    select order_id
+    from touched_orders
 ),
-raw_events as (
-    select source, path, line, get_json_object(properties, '$.products') as products
-    from raw.events
-    where event_name = 'Order Completed'
+events as (
+    select e.message_id, e.event_name, e.member_id, e.occurred_at, e.channel, e.product_id,
+        e.quantity, e.price, e.amount, e.n_products, e.order_id
+    from clean.order_events as e
+    join touched as t on t.order_id = e.order_id
+    where e.event_name in ('Order Completed', 'Order Cancelled')
+),
+order_products as (
+    select message_id, line, product_id, quantity, price, amount
+    from clean.order_products
 ),
 messages as (
-    select message_id, source, path, line, order_id, member_id, occurred_at, channel, product_id,
-        quantity, price, amount, fx_rate, n_products,
+    select message_id, order_id, member_id, occurred_at, channel, product_id, quantity, price,
+        amount, n_products,
         case when n_products > 0 then 1 when product_id is not null then 2 else 3 end as form
     from events
     where event_name = 'Order Completed'
@@ -42,7 +47,7 @@ orders as (
     group by order_id
 ),
 whole_messages as (
-    select m.source, m.path, m.line, m.order_id, m.amount, m.fx_rate, m.n_products, m.form,
+    select m.message_id, m.order_id, m.amount, m.n_products, m.form,
         row_number() over (
             partition by m.order_id order by m.occurred_at, m.message_id
         ) as turn
@@ -50,36 +55,17 @@ whole_messages as (
     join orders as o on o.order_id = m.order_id and o.form = m.form
     where m.form <> 2
 ),
-positions as (
-    select w.order_id, w.amount as message_amount, w.fx_rate, w.n_products, r.products,
-        explode(sequence(0, cast(greatest(w.n_products, 1) as int) - 1, 1)) as position
-    from whole_messages as w
-    join raw_events as r on r.source = w.source and r.path = w.path and r.line = w.line
-    where w.turn = 1 and w.form = 1
-),
-listed as (
-    select order_id, message_amount, fx_rate, n_products, position,
-        get_json_object(products, '$[' || cast(position as string) || '].product_id') as product_id,
-        try_cast(round(try_cast(
-            get_json_object(products, '$[' || cast(position as string) || '].quantity') as double
-        )) as int) as quantity,
-        try_cast(
-            get_json_object(products, '$[' || cast(position as string) || '].price') as double
-        ) as price
-    from positions
-),
 lines as (
-    select order_id, position + 1 as line, coalesce(product_id, '') as product_id,
-        coalesce(quantity, 1) as quantity,
-        try_cast(try_cast(price * fx_rate as decimal(28, 10)) as decimal(16, 4)) as price,
-        try_cast(try_cast(price * coalesce(quantity, 1) * fx_rate as decimal(28, 10))
-            as decimal(16, 4)) as amount,
-        case when n_products = 1 then message_amount end as order_amount
-    from listed
+    select w.order_id, p.line, coalesce(p.product_id, '') as product_id, p.quantity, p.price,
+        p.amount,
+        case when w.n_products = 1 then w.amount end as order_amount
+    from whole_messages as w
+    join order_products as p on p.message_id = w.message_id
+    where w.turn = 1 and w.form = 1
     union all
     select m.order_id,
         row_number() over (
-            partition by m.order_id order by m.source, m.path, m.line
+            partition by m.order_id order by m.occurred_at, m.message_id
         ) as line,
         m.product_id, m.quantity, m.price,
         case when m.price is not null then m.amount end as amount,
@@ -89,7 +75,7 @@ lines as (
     where m.form = 2
     union all
     select order_id, 1 as line, '' as product_id, 1 as quantity,
-        cast(null as decimal(16, 4)) as price, cast(null as decimal(16, 4)) as amount,
+        cast(null as decimal(18, 4)) as price, cast(null as decimal(18, 4)) as amount,
         amount as order_amount
     from whole_messages
     where turn = 1 and form = 3

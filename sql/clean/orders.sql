@@ -5,10 +5,15 @@
 -- status: refunded when all of its revenue was given back, partially_refunded when some was.
 -- margin: what each product line kept, less the cost of the part that was kept; where its cost is
 -- not known, what it kept times the shop's margin rate.
-with order_items as (
-    select order_id, member_id, ordered_at, channel, amount, refunded, cost, is_adjustment,
-        is_unpriced, is_cancelled
-    from clean.order_items
+with touched as (
+    select order_id
+    from valued_orders
+),
+order_items as (
+    select i.order_id, i.member_id, i.ordered_at, i.channel, i.amount, i.refunded, i.cost,
+        i.is_adjustment, i.is_unpriced, i.is_cancelled
+    from clean.order_items as i
+    join touched as t on t.order_id = i.order_id
 ),
 valued as (
     select order_id, member_id, ordered_at, channel, is_adjustment, is_unpriced, is_cancelled,

@@ -18,15 +18,13 @@
 -- the lost pieces are L(j) = max(0, max over i <= j of D(i) - S(i)) and the pieces taken are
 -- D(j) - L(j): each refund takes an interval of the supply, and the overlap is the match.
 with events as (
-    select message_id, source, path, line, member_id, occurred_at, order_id, product_id, quantity,
-        amount, fx_rate, n_products
-    from clean.events
+    select message_id, member_id, occurred_at, order_id, product_id, quantity, amount, n_products
+    from clean.order_events
     where event_name = 'Order Refunded'
 ),
-raw_events as (
-    select source, path, line, get_json_object(properties, '$.products') as products
-    from raw.events
-    where event_name = 'Order Refunded'
+order_products as (
+    select message_id, line, product_id, quantity, amount
+    from clean.order_products
 ),
 order_lines as (
     select order_id, line, member_id, product_id, ordered_at, quantity, amount, is_unpriced,
@@ -44,31 +42,12 @@ known_orders as (
     join named_orders as n on n.order_id = l.order_id
     group by l.order_id
 ),
-positions as (
-    select e.message_id, e.amount, e.fx_rate, e.n_products, r.products,
-        explode(sequence(0, cast(greatest(e.n_products, 1) as int) - 1, 1)) as position
-    from events as e
-    join raw_events as r on r.source = e.source and r.path = e.path and r.line = e.line
-    where e.n_products > 0
-),
-listed as (
-    select message_id, amount as message_amount, fx_rate, n_products, position,
-        get_json_object(products, '$[' || cast(position as string) || '].product_id') as product_id,
-        coalesce(try_cast(round(try_cast(
-            get_json_object(products, '$[' || cast(position as string) || '].quantity') as double
-        )) as int), 1) as quantity,
-        try_cast(
-            get_json_object(products, '$[' || cast(position as string) || '].price') as double
-        ) as price
-    from positions
-),
 lines as (
-    select message_id, position + 1 as line, product_id, quantity,
-        coalesce(
-            try_cast(try_cast(price * quantity * fx_rate as decimal(28, 10)) as decimal(16, 4)),
-            case when n_products = 1 then message_amount end
-        ) as amount
-    from listed
+    select e.message_id, p.line, p.product_id, p.quantity,
+        coalesce(p.amount, case when e.n_products = 1 then e.amount end) as amount
+    from events as e
+    join order_products as p on p.message_id = e.message_id
+    where e.n_products > 0
     union all
     select message_id, 1 as line, product_id, coalesce(quantity, 0) as quantity, amount
     from events

@@ -4,18 +4,26 @@
 -- A time zone that is none is not known.
 with cleared as (
     select
-        * exclude (properties),
+        * exclude (properties, envelope),
         case
-            when lower(coalesce(event_type, 'track')) in ('track', 'page', 'screen')
+            when lower(coalesce(event_type, 'track')) in ('track', 'page', 'screen', 'request')
                 then redacted(properties)
             else harmless(properties)
-        end as properties
+        end as properties,
+        redacted(coalesce(envelope, '{}')) as envelope
     from staged
     where reason is null
 )
 select
-    coalesce(cleared.message_id, $source || ':' || cleared.path || ':' || cleared.line)
-        as message_id,
+    case
+        -- Derived from what the record says: of whom it says it is told by the pseudonyms alone.
+        when starts_with(cleared.message_id, 'content:')
+            then md5(concat_ws(
+                ':', cleared.message_id,
+                coalesce(person.pseudonym, ''), coalesce(device.pseudonym, '')
+            ))
+        else coalesce(cleared.message_id, $source || ':' || cleared.path || ':' || cleared.line)
+    end as message_id,
     $source as source,
     cleared.path,
     cleared.line,
@@ -32,10 +40,11 @@ select
     cleared.country,
     cleared.channel,
     cleared.properties,
+    cleared.envelope,
     files.load_date
 from cleared
 join files on files.path = cleared.path
-left join (select distinct name from pg_timezone_names()) as zones
+left join time_zones as zones
     on zones.name = cleared.time_zone
 left join pseudonyms as device
     on device.kind = 'anonymous_id' and device.identifier = cleared.anonymous_key

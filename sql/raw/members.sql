@@ -18,7 +18,7 @@ select
     files.load_date
 from staged
 join files on files.path = staged.path
-left join (select distinct name from pg_timezone_names()) as zones
+left join time_zones as zones
     on zones.name = staged.time_zone
 join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key
 where staged.reason is null

@@ -12,6 +12,7 @@ from sqlglot.tokens import TokenType
 
 SQL = Path(__file__).resolve().parent.parent.parent / "sql"
 FILES = sorted([*(SQL / "clean").glob("*.sql"), *(SQL / "features").glob("*.sql")])
+FILES.append(SQL / "clean" / "touched" / "messages.sql")
 
 FUNCTIONS = frozenset(
     """

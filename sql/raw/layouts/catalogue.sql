@@ -10,7 +10,7 @@ with fields as (
             ])
         end as f
     from lines
-    where case when strlen(text) > 4 then true else trim(text, chr(10) || chr(13) || ' ') <> '' end
+    where starts_with(text, '{') or trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
 )
 select
     path,
@@ -23,7 +23,8 @@ select
             then 'kind is neither product nor content'
         when f[8] is not null and try_cast(f[8] as decimal(18, 4)) is null
             then 'price is not a number'
-        when f[7] is not null and try_cast(f[7] as varchar[]) is null then 'tags are not a list'
+        when f[7] is not null and try_cast(try_cast(f[7] as json) as varchar[]) is null
+            then 'tags are not a list'
     end as reason,
     case when reason is not null then text end as payload,
     f[1] as product_id,
@@ -32,7 +33,7 @@ select
     f[4] as description,
     f[5] as category,
     f[6] as brand,
-    coalesce(try_cast(cast(f[7] as json) as varchar[]), []) as tags,
+    coalesce(try_cast(try_cast(f[7] as json) as varchar[]), []) as tags,
     try_cast(f[8] as decimal(18, 4)) as price,
     f[9] as currency,
     try_cast(f[10] as decimal(18, 4)) as cost,

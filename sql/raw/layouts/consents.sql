@@ -8,7 +8,7 @@ with fields as (
             ])
         end as f
     from lines
-    where case when strlen(text) > 4 then true else trim(text, chr(10) || chr(13) || ' ') <> '' end
+    where starts_with(text, '{') or trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
 )
 select
     path,
@@ -20,8 +20,8 @@ select
         when coalesce(f[2], '') = '' then 'channel is missing'
         when coalesce(f[4], '') not in ('granted', 'denied', 'revoked')
             then 'status is not granted, denied or revoked'
-        when try_cast(f[5] as timestamp) is null then 'at is not an ISO 8601 time'
-        when try_cast(f[5] as timestamp) not between timestamp '1990-01-01'
+        when utc(f[5]) is null then 'at is not an ISO 8601 time'
+        when utc(f[5]) not between timestamp '1990-01-01'
             and timestamp '2101-01-01' then 'at lies outside 1990 to 2100'
     end as reason,
     case when reason is not null then text end as payload,
@@ -29,6 +29,6 @@ select
     f[2] as channel,
     coalesce(f[3], 'marketing') as purpose,
     f[4] as status,
-    try_cast(f[5] as timestamp) as "at",
+    utc(f[5]) as "at",
     f[6] as proof
 from fields

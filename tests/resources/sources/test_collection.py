@@ -1,6 +1,7 @@
 """Collection: what arrives is accepted or rejected, once, and never in clear."""
 
 import datetime as dt
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from assets.raw.assets import TABLES
 from resources.config.loading import ConfigError
-from resources.config.sources import FileSource
+from resources.config.source import FileSource
 from resources.keys import Keyring
 from resources.sources.collection import changed, collect
 from resources.sources.files import SourceError, find_arrivals
@@ -37,7 +38,7 @@ class Shop:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         return file
 
-    def collects(self, *sources: FileSource) -> int:
+    def collects(self, *sources: FileSource, **settings: Any) -> int:
         """Loads what is new; returns how many files that were."""
         with self.warehouse.connect() as session:
             new = changed(session, TABLES, find_arrivals(sources, self.landing, os.environ))
@@ -49,6 +50,7 @@ class Shop:
                 keys=self.keyring.unlock(),
                 base_currency="CNY",
                 loaded_at=LOADED_AT,
+                **settings,
             )
         return len(new)
 
@@ -122,6 +124,30 @@ def test_an_event_is_kept_without_its_person(shop: Shop) -> None:
         (track(1, originalTimestamp="infinity"), "a time lies outside 1990 to 2100"),
         ("\x00\x00\x00\x00\x00\x00\n", "not a JSON object"),
         (b'{"messageId": "\xff\xfe"}\n', "not UTF-8"),
+        (track(1, type="video"), "type is none of track, identify, page, screen, group, alias"),
+        (
+            track(1, type="identify", userId=None, anonymousId=""),
+            "userId and anonymousId are missing on an identify call",
+        ),
+        (track(1, type="group"), "groupId is missing on a group call"),
+        (track(1, type="alias"), "previousId is missing on an alias call"),
+        (
+            track(1, type="alias", previousId="device-1", userId=None),
+            "userId is missing on an alias call",
+        ),
+        (track(1, properties="x"), "properties are not an object"),
+        (track(1, properties='{"a": 1}'), "properties are not an object"),
+        (track(1, traits=[1]), "traits are not an object"),
+        (
+            '{"batch": [{"type": "track"}]}\n',
+            'a batch of calls; write its calls one per line (jq -c ".batch[]")',
+        ),
+        (track(1, userId="u" * 1001), "user_id is longer than 1,000 characters"),
+        (track(1, anonymousId="d" * 1001), "anonymous_id is longer than 1,000 characters"),
+        (
+            track(1, receivedAt="2026-07-05T00:00:00Z"),
+            "received_at lies more than a day after the file's load date",
+        ),
     ],
 )
 def test_a_bad_record_is_rejected_with_its_reason(
@@ -269,7 +295,8 @@ def test_the_rees46_file_has_exactly_one_reject(
 def test_what_is_said_of_a_person_is_cut_down_to_what_names_nobody(shop: Shop) -> None:
     traits = {"name": "Ann Li", "id": "ann", "phoneNumber": "13812345678", "city": "Kyoto"}
     calls = ("identify", "group", "alias")
-    lines = [track(n, type=call, traits=traits) for n, call in enumerate(calls)]
+    needed = {"groupId": "g1", "previousId": "device-0"}
+    lines = [track(n, type=call, traits=traits, **needed) for n, call in enumerate(calls)]
     product = {"name": "Cup", "note": "call 13812345678", "order_id": "13812345678"}
     lines.append(track(9, properties=product, traits=traits))
     shop.lands("2026-07-03.jsonl", "".join(lines))
@@ -290,3 +317,131 @@ def test_of_a_members_attributes_only_harmless_ones_are_kept(shop: Shop) -> None
     shop.collects(EVENTS.model_copy(update={"entity": "members", "layout": "members"}))
     (row,) = shop.rows("select attributes from raw.members")
     assert json.loads(row[0]) == {"gender": "f", "city": "Kyoto"}
+
+
+def test_every_call_is_accepted_with_what_it_needs(shop: Shop) -> None:
+    calls = [
+        track(1, type="identify", traits={"city": "Kyoto"}),
+        track(2, type="page", name="Home", event=None),
+        track(3, type="screen", event=None, properties=None),
+        track(4, type="group", groupId="acme"),
+        track(5, type="alias", previousId="device-9"),
+    ]
+    shop.lands("2026-07-03.jsonl", "".join(calls))
+    shop.collects(EVENTS)
+    keys = shop.keyring.unlock()
+    found = shop.rows(
+        "select event_type, event_name, anonymous_id, user_id, properties"
+        " from raw.events order by line"
+    )
+    user, device = keys.pseudonym("user_id", "user-1"), keys.pseudonym("anonymous_id", "device-1")
+    said = '"product_id":"p1","email":null,"note":"mail ***"'
+    assert found == [
+        ("identify", None, device, user, '{"city":"Kyoto"}'),
+        ("page", None, device, user, '{"name":"Home",' + said + "}"),
+        ("screen", None, device, user, "{}"),
+        ("group", None, device, user, "{}"),
+        ("alias", None, keys.pseudonym("anonymous_id", "device-9"), user, "{}"),
+    ]
+
+
+def test_the_rest_of_a_record_stays_in_its_envelope_without_its_person(shop: Shop) -> None:
+    traits = {"name": "Ann Li", "email": "a@b.co"}
+    rest = {"integrations": {"All": True}, "version": 2, "timestamp": "2026-07-03T01:02:03Z"}
+    context = {
+        "ip": "203.0.113.9",
+        "userAgent": "Safari",
+        "traits": traits,
+        "externalIds": [{"id": "x1"}],
+        "device": {"id": "d1", "name": "Ann's phone", "model": "X"},
+        "page": {"url": "https://shop.example/?mail=a@b.co"},
+    }
+    lines = [
+        track(1),
+        track(2, context=context, traits=traits, **rest),
+        track(3, type="group", groupId="acme", traits=traits, name="Ann"),
+        track(4, context="x"),
+    ]
+    shop.lands("2026-07-03.jsonl", "".join(lines))
+    shop.collects(EVENTS)
+    found = [
+        json.loads(row) for (row,) in shop.rows("select envelope from raw.events order by line")
+    ]
+    page = {"url": "https://shop.example/?mail=***"}
+    assert found == [
+        {"context": {}},
+        {"context": {"device": {"model": "X"}, "page": page}, **rest},
+        {
+            "context": {},
+            "event": "Product Viewed",
+            "groupId": "acme",
+            "properties": {"product_id": "p1", "email": None, "note": "mail ***"},
+        },
+        {"context": "x"},
+    ]
+
+
+def test_the_unmapped_columns_of_a_table_are_its_envelope(shop: Shop) -> None:
+    shop.lands(
+        "orders.csv",
+        "order_id,customer,when,price,shop,phone\n"
+        "1,ann,2026-07-01 08:00:00,10.10,Kyoto,13812345678\n"
+        "2,bea,2026-07-01 08:00:00,5,,\n",
+    )
+    shop.collects(ORDERS)
+    found = [
+        json.loads(row) for (row,) in shop.rows("select envelope from raw.events order by line")
+    ]
+    assert found == [{"shop": "Kyoto", "phone": None}, {}]
+
+
+def test_an_unmapped_object_is_searched_for_persons(shop: Shop) -> None:
+    order = {"order_id": 1, "customer": "ann", "when": "2026-07-01", "price": 1}
+    shop.lands("orders.jsonl", json.dumps(order | {"more": {"phone": "ann", "x": [1]}}) + "\n")
+    shop.collects(ORDERS.model_copy(update={"path": "orders.jsonl", "format": "jsonl"}))
+    ((envelope,),) = shop.rows("select envelope from raw.events")
+    assert json.loads(envelope) == {"more": {"phone": None, "x": [1]}}
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    ["", " ", "0", "000-000", "-1", "null", "NULL", "Undefined", " none ", "NaN", "test-1"],
+)
+def test_a_placeholder_names_nobody(shop: Shop, nobody: str) -> None:
+    member = json.dumps({"user_id": nobody}) + "\n" + json.dumps({"user_id": "ann"}) + "\n"
+    shop.lands("events/2026-07-03.jsonl", track(1, userId=nobody, anonymousId=nobody) + track(2))
+    shop.lands("members/2026-07-03.jsonl", member)
+    members = EVENTS.model_copy(
+        update={"id": "m", "entity": "members", "layout": "members", "path": "members/*.jsonl"}
+    )
+    events = EVENTS.model_copy(update={"path": "events/*.jsonl"})
+    shop.collects(events, members, placeholders=["Test-1"])
+    people = "select user_id is null, anonymous_id is null from raw.events order by line"
+    assert shop.rows(people) == [(True, True), (False, False)]
+    ((line, reason, payload),) = shop.rows("select line, reason, payload from raw.rejected_records")
+    expected = f"user_id is a placeholder: {nobody.strip()}" if nobody else "user_id is missing"
+    assert (line, reason, payload) == (1, expected, '{"user_id": "***"}')
+
+
+def test_the_load_date_ends_with_the_shops_day(shop: Shop) -> None:
+    last = track(1, receivedAt="2026-07-04T15:59:59Z") + track(2, receivedAt="2026-07-04T16:00:00Z")
+    shop.lands("2026-07-03.jsonl", last)
+    shop.collects(EVENTS, time_zone="Asia/Shanghai")
+    assert shop.rows("select line from raw.events") == [(1,)]
+
+
+def test_a_time_counts_by_its_own_offset(shop: Shop) -> None:
+    shop.lands("2026-07-03.jsonl", track(1, originalTimestamp="2026-07-03T09:02:03+08:00"))
+    shop.collects(EVENTS)
+    assert shop.rows("select occurred_at from raw.events") == [(dt.datetime(2026, 7, 3, 1, 2, 3),)]  # noqa: DTZ001
+
+
+def test_several_files_of_a_source_are_each_in_the_ledger_with_their_own_hash(shop: Shop) -> None:
+    contents = {f"{n}_2026-07-03.jsonl": track(n) * (n + 1) for n in range(3)}
+    for path, content in contents.items():
+        shop.lands(path, content)
+    shop.collects(EVENTS)
+    assert shop.rows("select path, n_records, sha256 from raw.loads order by path") == [
+        (path, number + 1, hashlib.sha256(content.encode()).hexdigest())
+        for number, (path, content) in enumerate(contents.items())
+    ]

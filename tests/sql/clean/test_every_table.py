@@ -43,19 +43,19 @@ def test_nothing_arrived_is_no_rows(log):
 def test_shuffled_rows_change_nothing(log, seed, random_order):
     log.events.clear()
     fill(log, seed)
-    before = log.make_all()
+    before = log.facts()
     random_order.shuffle(log.events)
-    assert log.make_all() == before
+    assert log.facts() == before
 
 
 def test_records_loaded_again_change_nothing(log):
     fill(log, seed=1)
-    once = log.make_all()
+    once = log.facts()
     log.events += [
         {**row, "path": "z2", "line": 1000 + line, "load_date": dt.date(2026, 2, 1)}
         for line, row in enumerate(log.events)
     ]
-    assert log.make_all() == once
+    assert log.facts() == once
 
 
 def test_every_message_is_found_again(log):

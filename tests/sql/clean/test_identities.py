@@ -1,7 +1,8 @@
 import datetime as dt
 
+import pytest
+
 from assets.clean.contracts import EVENTS, IDENTITIES
-from assets.raw import contracts as raw
 
 
 def by_identifier(log, *columns):
@@ -92,14 +93,15 @@ def test_what_was_received_after_as_of_joins_nobody(log):
 
 def test_a_collision_of_two_persons_is_refused(log):
     alike = "0123456789abcde"
-    for name in (raw.EVENTS, raw.MEMBERS):
-        log.tables.given(name)
-    log.tables.given(
-        raw.EVENTS,
-        [
-            {"path": letter, "user_id": alike + letter * 17, "received_at": log.at("01-01 08:00")}
-            for letter in "ab"
-        ],
-    )
-    log.tables.run(IDENTITIES, dt.date(2026, 1, 31))
-    assert log.tables.offending(IDENTITIES) == {"no_two_persons_share_a_member_id": 2}
+    for letter in "ab":
+        log.event("Cart Viewed", "01-01 08:00", columns={"user_id": alike + letter * 17})
+    with pytest.raises(AssertionError, match="no_two_persons_share_a_member_id': 2"):
+        log.make(IDENTITIES)
+    # It stays refused, whoever else comes, until one of them is gone.
+    log.event("Cart Viewed", "01-01 08:00", user="ann")
+    log.give()
+    with pytest.raises(AssertionError, match="no_two_persons_share_a_member_id': 2"):
+        log.rewrite()
+    del log.events[0]
+    log.give()
+    assert len(log.rewrite()[IDENTITIES.name]) == 2

@@ -44,8 +44,8 @@ def test_her_newest_record_counts_but_her_first_sign_up(log):
     record(log, "ann", load_date=old, path="b", locale="zh")
     for record_of_ann, sign_up in zip(log.members, ("01-02 08:00", "01-01 08:00"), strict=True):
         record_of_ann["signed_up_at"] = log.at(sign_up)
-    record(log, "bob", path="b", locale="en")
-    record(log, "bob", path="a", locale="zh")
+    record(log, "bob", path="d", locale="en")
+    record(log, "bob", path="c", locale="zh")
     assert by_member(log, "locale", "signed_up_at", "channel") == {
         log.member_id("ann"): ("en", log.at("01-01 08:00"), "app"),
         log.member_id("bob"): ("en", None, None),

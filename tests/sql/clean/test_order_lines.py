@@ -20,12 +20,17 @@ def test_listed_products_are_lines_in_their_order(log):
     ]
 
 
-def test_flat_messages_of_one_order_are_its_lines_by_file_and_line(log):
-    for path, line, product_id in (("b", 1, "p1"), ("a", 9, "p2"), ("a", 10, "p2")):
+def test_flat_messages_of_one_order_are_its_lines_by_instant_and_message(log):
+    messages = (
+        ("m2", "01-05 08:00", "p2"),
+        ("m3", "01-05 08:00", "p1"),
+        ("m1", "01-05 08:01", "p1"),
+    )
+    for message_id, at, product_id in messages:
         log.event(
             "Order Completed",
-            "01-05 08:00",
-            columns={"path": path, "line": line},
+            at,
+            message_id=message_id,
             order_id="o",
             product_id=product_id,
             quantity=2,
@@ -33,7 +38,7 @@ def test_flat_messages_of_one_order_are_its_lines_by_file_and_line(log):
         )
     assert made(log, *LINE) == [
         ("o", line, product_id, 2, Decimal(3), Decimal(6))
-        for line, product_id in ((1, "p2"), (2, "p2"), (3, "p1"))
+        for line, product_id in ((1, "p2"), (2, "p1"), (3, "p1"))
     ]
 
 

@@ -5,8 +5,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.clean.contracts import EVENTS, ORDER_LINES, REFUNDS
-from assets.raw import contracts as raw
+from assets.clean.contracts import ORDER_EVENTS, ORDER_LINES, ORDER_PRODUCTS, REFUNDS
 
 LOAD_DATE = dt.date(2026, 1, 31)
 
@@ -206,7 +205,7 @@ def test_inference_equals_a_loop_over_time(tables, histories):
                 events.append({**about, **refund, "amount": quantity})
             else:
                 lines.append({**about, "order_id": name, "line": 1, "ordered_at": at})
-    for contract, rows in ((EVENTS, events), (ORDER_LINES, lines), (raw.EVENTS, [])):
+    for contract, rows in ((ORDER_EVENTS, events), (ORDER_LINES, lines), (ORDER_PRODUCTS, [])):
         tables.session.execute(f"drop table if exists {contract.name}")
         tables.given(contract, rows)
 

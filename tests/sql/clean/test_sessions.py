@@ -24,6 +24,7 @@ def test_a_session_is_counted_from_its_events(log):
         "is_engaged": True,
         "has_order": True,
         "is_bot": False,
+        "is_quarantined": False,
         "channel": "site",
     }
 

@@ -1,0 +1,63 @@
+"""`siyu unload`: what a deleted file gave leaves the warehouse, because the operator says so."""
+
+import datetime as dt
+import fnmatch
+import os
+from pathlib import Path
+
+from assets.raw.assets import TABLES
+from pipelines.instance import sole_run
+from resources.config.shop import load_shop
+from resources.config.sources import load_sources
+from resources.home import Home
+from resources.keys import Keyring
+from resources.sources.arriving import arrived
+from resources.sources.collection import take_back
+from resources.sources.files import SourceError
+from resources.sources.pages import Spool
+from resources.vault import Vault
+from resources.warehouse import Database
+
+_LOCK_SECONDS = 60.0
+
+
+def unload_files(
+    config: Path, place: Home, source: str, pattern: str, *, now: dt.datetime
+) -> list[tuple[str, int]]:
+    """Takes back the loaded files of a source that match; each one's path and records.
+
+    Raises:
+        SourceError: none matches, or one still lies where the next run would load it again.
+        WarehouseError, ConfigError, SecretError: nothing was begun.
+    """
+    keyring = Keyring(home=place.path, is_simulated=load_shop(config).simulation is not None)
+    with sole_run(place, _LOCK_SECONDS):
+        spool = Spool(place.pages, keyring.unlock())
+        sources = load_sources(config).sources
+        naive = now.astimezone(dt.UTC).replace(tzinfo=None)
+        there = {
+            (arrival.source.id, arrival.path): arrival.file
+            for arrival in arrived(sources, place.landing, spool, os.environ, naive)
+        }
+        with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
+            loaded = session.rows(
+                f"select path, n_records from {TABLES.loads.name} where source = $source"
+                " order by path",
+                {"source": source},
+            )
+            matching = [row for row in loaded if fnmatch.fnmatchcase(row[0], pattern)]
+            if not matching:
+                raise SourceError(
+                    f"source '{source}': no loaded file matches {pattern!r}; "
+                    "raw.loads lists them all"
+                )
+            for path, _ in matching:
+                if file := there.get((source, path)):
+                    raise SourceError(
+                        f"source '{source}': {file} is still there and the next run would load "
+                        "it again; remove it first"
+                    )
+            paths = [path for path, _ in matching]
+            Vault(path=str(place.vault), keyring=keyring).forget_files(source, paths)
+            take_back(session, TABLES, source, paths)
+    return matching

@@ -1,0 +1,175 @@
+"""What a source of sources.yaml says, whatever its kind; and the kind `files`."""
+
+import datetime as dt
+import hashlib
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from resources.config.loading import Declared
+from resources.config.shop import TimeZone
+
+Entity = Literal["events", "products", "members", "consents"]
+
+# What a mapping may give per entity; the starred ones a record cannot do without.
+FIELDS: dict[Entity, dict[str, bool]] = {
+    "events": {
+        "message_id": False,
+        "event_type": False,
+        "event_name": True,
+        "anonymous_id": False,
+        "user_id": False,
+        "occurred_at": True,
+        "sent_at": False,
+        "received_at": False,
+        "user_agent": False,
+        "locale": False,
+        "time_zone": False,
+        "country": False,
+        "channel": False,
+    },
+    "products": {
+        "product_id": True,
+        "kind": False,
+        "title": False,
+        "description": False,
+        "category": False,
+        "brand": False,
+        "tags": False,
+        "price": False,
+        "currency": False,
+        "cost": False,
+        "stock": False,
+        "is_hidden": False,
+        "repurchase_days": False,
+    },
+    "members": {
+        "user_id": True,
+        "signed_up_at": False,
+        "locale": False,
+        "time_zone": False,
+        "country": False,
+        "birth_year": False,
+        "channel": False,
+        "attributes": False,
+    },
+    "consents": {
+        "user_id": True,
+        "channel": True,
+        "purpose": False,
+        "status": True,
+        "at": True,
+        "proof": False,
+    },
+}
+
+# Layouts that need no mapping, by entity; each is one SELECT in sql/raw/layouts.
+LAYOUTS: dict[Entity, tuple[str, ...]] = {
+    "events": ("segment", "sensors", "ga4"),
+    "products": ("catalogue",),
+    "members": ("members",),
+    "consents": ("consents",),
+}
+
+
+def _one_word(name: str) -> str:
+    if not name.replace("_", "").isalnum() or name != name.lower():
+        raise ValueError("expected lower-case letters, digits and underscores")
+    return name
+
+
+class Source(Declared):
+    """What every source says of itself, however its records come.
+
+    Records are read by a built-in `layout`, or by `map`, `properties` and `addresses`: SQL
+    expressions over the record's columns (of JSON: its keys, as text, and the whole as `record`).
+    Beside a layout of events, `events` gives the shop's own event names their name in Segment's
+    V2 vocabulary, and `fields` the shop's own properties theirs, at any depth.
+    """
+
+    id: Annotated[str, AfterValidator(_one_word)]
+    entity: Entity
+    layout: str | None = None
+    map: dict[str, str] = Field(default_factory=dict[str, str])
+    properties: dict[str, str] = Field(default_factory=dict[str, str])
+    addresses: dict[str, str] = Field(default_factory=dict[str, str])
+    events: dict[str, str] = Field(default_factory=dict[str, str])
+    fields: dict[str, str] = Field(default_factory=dict[str, str])
+    amounts: Literal["major", "minor"] = "major"
+    time_zone: TimeZone = "UTC"
+    where: str | None = None
+    group_by: str | None = None
+    control_total: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one declaration from another by what its records mean."""
+        # Without defaults: a new key that a source does not use must not load its files anew.
+        said = self.model_dump_json(exclude_defaults=True, exclude={"settle_seconds"})
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @model_validator(mode="after")
+    def _renaming_is_plain(self) -> Self:
+        for key, renamed in (("events", self.events), ("fields", self.fields)):
+            if renamed and self.map:
+                raise ValueError(f"expected no '{key}' beside 'map', whose expressions can rename")
+            if renamed and self.entity != "events":
+                raise ValueError(f"expected '{key}' on events only")
+            if twice := sorted(set(renamed) & set(renamed.values())):
+                raise ValueError(f"expected '{key}' to rename once; {twice[0]!r} is old and new")
+        return self
+
+    @model_validator(mode="after")
+    def _layout_or_map(self) -> Self:
+        if self.layout is not None:
+            known = LAYOUTS[self.entity]
+            if self.layout not in known:
+                raise ValueError(f"expected 'layout' of {self.entity}: {' or '.join(known)}")
+            if self.map or self.properties or self.addresses:
+                raise ValueError("expected no mapping beside 'layout'")
+            return self
+        fields = FIELDS[self.entity]
+        if unknown := sorted(set(self.map) - set(fields)):
+            raise ValueError(f"'map' has no {unknown[0]!r}; expected some of {', '.join(fields)}")
+        for name, is_required in fields.items():
+            if is_required and name not in self.map:
+                raise ValueError(
+                    f"expected 'layout', or 'map.{name}': {self.entity} cannot do without it"
+                )
+        if self.properties and self.entity != "events":
+            raise ValueError("expected 'properties' on events only")
+        if self.addresses and self.entity != "members":
+            raise ValueError("expected 'addresses' on members only")
+        return self
+
+
+class LandedSource(Source):
+    """Files that somebody else puts down.
+
+    `path` is a glob below the landing folder, or absolute; `${NAME}` is taken from the
+    environment. `load_date` is the day the files arrived: a date, or `from_path` (the first
+    YYYY-MM-DD in the file's name). A file changed less than `settle_seconds` ago is left for the
+    next run.
+    """
+
+    path: str
+    load_date: dt.date | Literal["from_path"] = "from_path"
+    settle_seconds: Annotated[int, Field(ge=0)] = 0
+
+
+class FileSource(LandedSource):
+    """Files of one format and meaning; `.gz` and `.zst` are read as what they hold."""
+
+    kind: Literal["files"]
+    format: Literal["jsonl", "csv", "parquet"]
+
+    @model_validator(mode="after")
+    def _tables_are_mapped(self) -> Self:
+        if self.layout is None or self.format == "jsonl":
+            return self
+        if (self.layout, self.format) != ("ga4", "parquet"):
+            raise ValueError(
+                f"expected 'map', not 'layout' {self.layout}, for {self.format}"
+                " (of layouts, ga4 alone reads parquet)"
+            )
+        return self

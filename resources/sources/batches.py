@@ -1,0 +1,91 @@
+"""Files in batches, read and hashed ahead of the database's work on the batch before."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from resources.config.source import FileSource, Source
+from resources.config.web_log_source import WebLogSource
+from resources.sources.files import Arrival, unreadable
+from resources.sources.lines import NO_LINES, read_lines
+
+_BATCH_BYTES = 256 << 20
+_READERS = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files of one source that are loaded in one transaction.
+
+    `sha256` are the hashes of the files' bytes, in the order of `arrivals`; `lines` are the lines
+    of all of them (see `read_lines`); none for tables (csv, parquet), which DuckDB reads.
+    """
+
+    arrivals: Sequence[Arrival]
+    sha256: Sequence[str]
+    lines: pa.Table
+
+
+def written_as(source: Source) -> str:
+    """How a source's files are written; what was pulled is kept as JSON lines."""
+    if isinstance(source, WebLogSource):
+        return "log"
+    return source.format if isinstance(source, FileSource) else "jsonl"
+
+
+def read_batches(arrivals: Sequence[Arrival]) -> Iterator[Batch]:
+    """Arrivals of one source in batches of at most 256 MiB (or one file); tables one by one.
+
+    While a batch is worked on, the next one is read: never more than one ahead.
+
+    Raises:
+        SourceError: a file cannot be read; the batches before it were given.
+    """
+    with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as ahead:
+        pending: Future[Batch] | None = None
+        for group in _groups(arrivals):
+            following = ahead.submit(_read, group, readers)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+
+
+def _groups(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
+    group: list[Arrival] = []
+    n_bytes = 0
+    for arrival in arrivals:
+        source = arrival.source
+        # Several files have one control total only together.
+        is_alone = not _is_lines(source) or source.control_total is not None
+        if group and (is_alone or n_bytes + arrival.n_bytes_read > _BATCH_BYTES):
+            yield group
+            group, n_bytes = [], 0
+        group.append(arrival)
+        n_bytes += arrival.n_bytes_read
+    if group:
+        yield group
+
+
+def _is_lines(source: Source) -> bool:
+    return written_as(source) in ("jsonl", "log")
+
+
+def _read(group: Sequence[Arrival], readers: ThreadPoolExecutor) -> Batch:
+    if not _is_lines(group[0].source):
+        return Batch(group, [arrival.sha256() for arrival in group], NO_LINES)
+    found = list(readers.map(_read_file, group))
+    return Batch(group, [sha256 for sha256, _ in found], pa.concat_tables(t for _, t in found))
+
+
+def _read_file(arrival: Arrival) -> tuple[str, pa.Table]:
+    try:
+        stored = arrival.file.read_bytes()
+    except OSError as error:
+        raise unreadable(arrival.source, arrival.file, error.strerror or str(error)) from error
+    sha256 = hashlib.sha256(stored).hexdigest()
+    return sha256, read_lines(arrival.decompressed(stored), arrival.path)

@@ -1,0 +1,69 @@
+-- One row per device and user that were seen together: whether they are taken for one person, and
+-- if not, why. Of the touched users alone.
+--
+-- A person has one user_id: a device with several users (shared_device), or which is itself named
+-- as a user somewhere (is_a_user), joins nobody. Of the devices that a user takes up within
+-- $devices_window_days, at most $max_devices join her (too_many_devices): beyond that it is a till,
+-- a test or a script that logs in, not a person.
+with users as (
+    select identifier
+    from touched_identifiers
+    where is_centre
+),
+sightings as (
+    select anonymous_id, user_id, first_seen_at, last_seen_at
+    from clean.sightings
+),
+links as (
+    select s.anonymous_id, s.user_id,
+        min(s.first_seen_at) as linked_at,
+        max(s.last_seen_at) as last_seen_at
+    from sightings as s
+    join users as u on u.identifier = s.user_id
+    where s.anonymous_id is not null
+    group by s.anonymous_id, s.user_id
+),
+devices as (
+    select anonymous_id
+    from links
+    group by anonymous_id
+),
+owners as (
+    select s.anonymous_id, count(distinct s.user_id) as n_users
+    from sightings as s
+    join devices as d on d.anonymous_id = s.anonymous_id
+    where s.user_id is not null
+    group by s.anonymous_id
+),
+named_as_user as (
+    select d.anonymous_id
+    from sightings as s
+    join devices as d on d.anonymous_id = s.user_id
+    group by d.anonymous_id
+),
+paced as (
+    select anonymous_id, user_id, linked_at, last_seen_at,
+        lag(linked_at, $max_devices) over (
+            partition by user_id order by linked_at, anonymous_id
+        ) as earlier_at
+    from links
+),
+judged as (
+    select p.anonymous_id, p.user_id, p.linked_at, p.last_seen_at,
+        case
+            when n.anonymous_id is not null then 'is_a_user'
+            when o.n_users > 1 then 'shared_device'
+            when p.linked_at - p.earlier_at < $devices_window_days * interval '1' day
+                then 'too_many_devices'
+        end as reason
+    from paced as p
+    join owners as o on o.anonymous_id = p.anonymous_id
+    left join named_as_user as n on n.anonymous_id = p.anonymous_id
+)
+select anonymous_id,
+    user_id,
+    reason is null as is_merged,
+    reason,
+    linked_at,
+    last_seen_at
+from judged

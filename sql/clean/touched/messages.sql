@@ -1,0 +1,198 @@
+-- One row per touched message received before as_of: its first copy, all that can be told from the
+-- message alone. clean.events is made of these.
+--
+-- occurred_at: received_at - (sent_at - sender's clock), the sender's clock itself where there is
+-- no sent_at; never after received_at, nor before 1970. Skewed: the sender's clock was off by more
+-- than the tolerance, or it had to be held within these bounds.
+-- is_late: received on a later local date than it happened, and over an hour later, so that the
+-- traffic around midnight is on time.
+-- event_name: the track's name; for another call its type, as 'Identify' or 'Page'.
+-- member_id: the user's, else that of the visitor's device.
+-- Money: in base currency at the rate of event_date; NULL where a currency has no rate. A message
+-- without a currency is in base currency. A source that sends minor units sends cents of dollars,
+-- but yen of yen, which have none. amount is price times quantity, else, for order events, revenue,
+-- else total; 10^12 and more is not believed. An amount that was converted is rounded, a half away
+-- from zero, to what the base currency can pay; any other keeps four decimals, by way of ten, which
+-- takes off the error of binary fractions, so that every engine rounds alike.
+-- quantity is 1 where a product comes without a readable one.
+-- order_id: a completed order without one goes by its message. is_test: an order event that says
+-- test: true, or whose order_id or coupon is one of the shop's test orders.
+-- Order events that came from an import (no sent_at and no device) belong to no session.
+with winners as (
+    select source, path, line, load_date
+    from winners
+),
+raw_events as (
+    select e.message_id, e.source, e.path, e.line, e.event_type, e.event_name, e.anonymous_id,
+        e.user_id, e.occurred_at, e.sent_at, e.received_at, e.user_agent, e.locale, e.time_zone,
+        e.country, e.channel, e.properties
+    from raw.events as e
+    join winners as w
+        on w.source = e.source and w.path = e.path and w.line = e.line
+        and w.load_date = e.load_date
+),
+agents as (
+    select user_agent, regexp_like(lower(user_agent), $bot_user_agents) as is_bot
+    from raw_events
+    where user_agent is not null
+    group by user_agent
+),
+identities as (
+    select visitor_id, member_id
+    from clean.identities
+),
+fx_rates as (
+    select currency, valid_from, valid_to, rate, minor_units
+    from raw.fx_rates
+),
+loads as (
+    select source, path, amounts
+    from raw.loads
+),
+clocked as (
+    select message_id, source, path, line, user_id, anonymous_id, sent_at, received_at,
+        user_agent, locale, time_zone, country, channel, properties,
+        coalesce(
+            event_name, upper(substr(event_type, 1, 1)) || lower(substr(event_type, 2))
+        ) as event_name,
+        case
+            when sent_at is null then occurred_at
+            else received_at - (sent_at - occurred_at)
+        end as told_at
+    from raw_events
+),
+bounded as (
+    select message_id, source, path, line, user_id, anonymous_id, sent_at, received_at, user_agent,
+        locale, time_zone, country, channel, properties, event_name, told_at,
+        least(greatest(told_at, timestamp '1970-01-01 00:00:00'), received_at) as occurred_at
+    from clocked
+),
+dated as (
+    select message_id, source, path, line, received_at, user_agent, locale, time_zone, country,
+        channel, properties, event_name, occurred_at,
+        cast(conv(substr(user_id, 1, 15), 16, 10) as bigint) as user_member_id,
+        cast(conv(substr(coalesce(anonymous_id, user_id), 1, 15), 16, 10) as bigint) as visitor_id,
+        cast(from_utc_timestamp(occurred_at, $time_zone) as date) as event_date,
+        told_at <> occurred_at
+            or coalesce(
+                received_at - sent_at > $skew_tolerance_seconds * interval '1' second
+                or sent_at - received_at > $skew_tolerance_seconds * interval '1' second,
+                false
+            ) as is_clock_skewed,
+        not (
+            event_name like 'Order %' and sent_at is null and anonymous_id is null
+        ) as is_visit
+    from bounded
+),
+parsed as (
+    select message_id, source, path, line, user_member_id, visitor_id, event_name, occurred_at,
+        event_date, is_clock_skewed, is_visit, user_agent, locale, time_zone, country, channel,
+        case
+            when received_at - occurred_at > interval '1' hour
+                then cast(from_utc_timestamp(received_at, $time_zone) as date) > event_date
+            else false
+        end as is_late,
+        nullif(get_json_object(properties, '$.product_id'), '') as product_id,
+        try_cast(get_json_object(properties, '$.quantity') as double) as quantity,
+        try_cast(get_json_object(properties, '$.price') as double) as price,
+        nullif(upper(trim(get_json_object(properties, '$.currency'))), '') as currency,
+        coalesce(
+            nullif(get_json_object(properties, '$.order_id'), ''),
+            case when event_name = 'Order Completed' then message_id end
+        ) as order_id,
+        event_name like 'Order %' and (
+            coalesce(lower(get_json_object(properties, '$.test')) = 'true', false)
+            or coalesce(
+                regexp_like(lower(get_json_object(properties, '$.order_id')), $test_orders), false)
+            or coalesce(
+                regexp_like(lower(get_json_object(properties, '$.coupon')), $test_orders), false)
+        ) as is_test,
+        nullif(get_json_object(properties, '$.share_code'), '') as share_code,
+        nullif(get_json_object(properties, '$.campaign_id'), '') as campaign_id,
+        case when event_name like 'Order %' then coalesce(
+            try_cast(get_json_object(properties, '$.revenue') as double),
+            try_cast(get_json_object(properties, '$.total') as double)
+        ) end as revenue,
+        case when event_name like 'Order %'
+            then get_json_object(properties, '$.products')
+        end as products
+    from dated
+),
+priced as (
+    select p.message_id, p.source, p.path, p.line, p.visitor_id, p.event_name, p.occurred_at,
+        p.event_date, p.is_clock_skewed, p.is_late, p.locale, p.time_zone, p.country, p.channel,
+        p.product_id, p.currency, p.order_id, p.is_test, p.share_code, p.campaign_id, p.products,
+        p.user_member_id is not null as is_logged_in,
+        coalesce(p.user_member_id, i.member_id) as member_id,
+        coalesce(a.is_bot, false) as is_bot_agent,
+        p.is_visit and p.visitor_id is not null as is_in_session,
+        case
+            when p.product_id is not null
+                then coalesce(try_cast(round(p.quantity) as int), 1)
+        end as quantity,
+        case
+            when p.products like '[%' and get_json_object(p.products, '$') is not null
+                then json_array_length(p.products)
+        end as n_products,
+        f.rate as fx_rate,
+        coalesce(p.currency <> $base_currency, false) as is_foreign,
+        case when l.amounts = 'minor' then power(10, f.minor_units) else 1.0 end as units,
+        p.price, p.revenue
+    from parsed as p
+    join loads as l on l.source = p.source and l.path = p.path
+    left join agents as a on a.user_agent = p.user_agent
+    left join identities as i on i.visitor_id = p.visitor_id and p.user_member_id is null
+    left join fx_rates as f
+        on f.currency = coalesce(p.currency, $base_currency)
+        and p.event_date >= f.valid_from
+        and (f.valid_to is null or p.event_date < f.valid_to)
+),
+converted as (
+    select message_id, source, path, line, member_id, visitor_id, is_logged_in, event_name,
+        occurred_at, event_date, product_id, quantity, currency, fx_rate, is_foreign, units,
+        order_id, is_test, n_products, products, share_code, campaign_id, channel, country, locale,
+        time_zone, is_bot_agent, is_late, is_clock_skewed, is_in_session,
+        price / units * fx_rate as price,
+        coalesce(price * quantity, revenue) / units * fx_rate as amount
+    from priced
+)
+select message_id,
+    source,
+    path,
+    line,
+    member_id,
+    visitor_id,
+    is_logged_in,
+    event_name,
+    occurred_at,
+    event_date,
+    product_id,
+    quantity,
+    try_cast(try_cast(price as decimal(28, 10)) as decimal(16, 4)) as price,
+    try_cast(try_cast(
+        case
+            when is_foreign
+                then sign(amount)
+                    * floor(abs(amount) * power(10, $base_minor_units) + 0.5000001)
+                    / power(10, $base_minor_units)
+            else amount
+        end as decimal(28, 10)) as decimal(16, 4)) as amount,
+    currency,
+    fx_rate,
+    is_foreign,
+    units,
+    order_id,
+    is_test,
+    n_products,
+    products,
+    share_code,
+    campaign_id,
+    channel,
+    country,
+    locale,
+    time_zone,
+    is_bot_agent,
+    is_late,
+    is_clock_skewed,
+    is_in_session
+from converted

@@ -1,0 +1,8 @@
+-- Orders of which something was said anew, or is said no more.
+select order_id
+from gone
+where event_name in ('Order Completed', 'Order Cancelled') and order_id is not null
+union
+select order_id
+from messages
+where event_name in ('Order Completed', 'Order Cancelled') and order_id is not null

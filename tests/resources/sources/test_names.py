@@ -1,0 +1,50 @@
+"""Names: a pseudonym for everybody, none for nobody."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resources.keys import Keys
+from resources.sources.names import Names
+
+KEYS = Keys.derived_from("0123456789abcdef0123456789abcdef")
+NOBODY = ("0", "-", "00-00", "-1", "null", "undefined", "none", "nan", "anonymous", "unknown", "qa")
+
+
+def _cased(word: str) -> st.SearchStrategy[str]:
+    return st.tuples(*(st.sampled_from((letter.lower(), letter.upper())) for letter in word)).map(
+        "".join
+    )
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(NOBODY).flatmap(_cased),
+    st.text(" \t\n", max_size=3),
+    st.text(" \t\n", max_size=3),
+)
+def test_a_placeholder_has_no_pseudonym_however_it_is_written(
+    word: str, before: str, after: str
+) -> None:
+    names = Names(KEYS, ["Qa"])
+    identifier = before + word + after
+    assert names.pseudonyms("user_id", [identifier]) == [None]
+    assert names.unfit("user_id", identifier, "events") is None
+    assert names.unfit("user_id", identifier, "members") == f"user_id is a placeholder: {word}"
+
+
+@settings(max_examples=200)
+@given(st.lists(st.text(min_size=1, max_size=20), unique=True), st.sampled_from(("a", "b")))
+def test_remembered_pseudonyms_are_the_keyed_hashes(identifiers: list[str], kind: str) -> None:
+    names = Names(KEYS)
+    first = names.pseudonyms(kind, identifiers)
+    assert names.pseudonyms(kind, identifiers[::-1]) == first[::-1]
+    assert first == [
+        None if names.is_placeholder(each) else KEYS.pseudonym(kind, each) for each in identifiers
+    ]
+
+
+@pytest.mark.parametrize("identifier", ["u0", "10", "-10", "nobody", "null-1", "x" * 1000])
+def test_what_only_looks_like_a_placeholder_is_a_name(identifier: str) -> None:
+    assert not Names(KEYS).is_placeholder(identifier)
+    assert Names(KEYS).unfit("user_id", identifier, "members") is None
