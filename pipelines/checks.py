@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
-from assets.clean.contracts import MEMBERS, ORDERS
+from assets.clean.contracts import DUPLICATES, EVENTS, MEMBERS, ORDERS
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
-from assets.raw.contracts import LOADS
+from assets.raw.contracts import LOADS, REJECTED_RECORDS
 from assets.recommend.contracts import MODEL_METRICS
 from resources.contract import Contract
 from resources.shop import ShopConfig
@@ -81,6 +82,35 @@ def reject_rate_is_within_limit(shop: ShopConfig, warehouse: Warehouse) -> dg.As
             f"source '{source}' on {load_date}: {n_rejected} of {n_records} records rejected, over "
             f"the limit of {limit:.1%} ({shown}); correct the file and send it again, or raise "
             "quality.reject_limit in shop.yaml"
+        ),
+    )
+
+
+@dg.asset_check(
+    asset=EVENTS.asset_key,
+    additional_deps=[LOADS.asset_key, REJECTED_RECORDS.asset_key, DUPLICATES.asset_key],
+    blocking=True,
+    pool="warehouse",
+)
+def every_record_is_accounted_for(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Records in = clean + duplicates + rejected (+ waiting for a later as_of), file by file."""
+    with warehouse.connect() as session:
+        files = session.frame(read_sql("checks/records_balance.sql"))
+    counts = ("n_records", "n_clean", "n_duplicates", "n_rejected", "n_waiting")
+    metadata: dict[str, Any] = {name: int(files[name].sum()) for name in counts}
+    wrong = files.filter(pl.col("n_missing") != 0)
+    if wrong.is_empty():
+        return dg.AssetCheckResult(passed=True, severity=_ERROR, metadata=metadata)
+    first = wrong.row(0, named=True)
+    parts = " + ".join(f"{first[name]} {name.removeprefix('n_')}" for name in counts[1:])
+    return dg.AssetCheckResult(
+        passed=False,
+        severity=_ERROR,
+        metadata={**metadata, "files_out_of_balance": len(wrong)},
+        description=(
+            f"{len(wrong)} files do not add up, first {first['path']} of source "
+            f"'{first['source']}': {first['n_records']} records, but {parts}; "
+            "send the file again, or move warehouse.duckdb away to load everything anew"
         ),
     )
 

@@ -54,6 +54,7 @@ def build_definitions(
     every = contracts()
     spanning = [
         checks.reject_rate_is_within_limit,
+        checks.every_record_is_accounted_for,
         checks.orders_reconcile_with_source,
         checks.messages_may_be_sent,
         checks.model_beats_popularity,

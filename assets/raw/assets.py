@@ -125,7 +125,7 @@ def _pull(
 products = sql_asset(contracts.PRODUCTS)
 
 
-def _rates(shop: Shop) -> pl.DataFrame:
+def exchange_rates(shop: Shop) -> pl.DataFrame:
     """The shop's exchange rates, the base currency at 1, each until the next one."""
     rows = [(shop.base_currency, dt.date(1900, 1, 1), 1.0)]
     rows += [(each.currency, each.valid_from, each.rate) for each in shop.fx_rates]
@@ -149,7 +149,7 @@ def _rates(shop: Shop) -> pl.DataFrame:
 )
 def fx_rates(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     """Exchange rates of shop.yaml."""
-    rates = _rates(shop.declared)
+    rates = exchange_rates(shop.declared)
     return report(
         warehouse, shop, lambda session, _: session.write_frame(contracts.FX_RATES, rates)
     )

@@ -89,8 +89,12 @@ def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
         message = f"{path}: key '{key}' is not known; {hint}"
-    elif first["type"] == "missing":
-        message = f"{path}: key '{key}' is missing; add it"
+    elif first["type"] in ("missing", "union_tag_not_found"):
+        lacking = key if first["type"] == "missing" else f"{key}.kind"
+        message = f"{path}: key '{lacking}' is missing; add it"
+    elif first["type"] == "union_tag_invalid":
+        expected, found = first["ctx"]["expected_tags"], first["ctx"]["tag"]
+        message = f"{path}: key '{key}.kind': expected one of {expected}, found '{found}'"
     else:
         problem = first["msg"].removeprefix("Value error, ")
         shown = "" if isinstance(first["input"], dict) else f", found {first['input']!r:.60}"

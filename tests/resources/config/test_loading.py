@@ -52,7 +52,13 @@ def test_a_mistake_in_shop_yaml_is_one_line(tmp_path: Path, text: str, words: st
         (SOURCE + ", map: {evnt: a}}\n", "'map' has no 'evnt'"),
         (SOURCE + ", layout: segment}\n", "expected 'map', not 'layout'"),
         (SOURCE.replace("csv,", "jsonl,") + "}\n", "expected 'layout', or 'map.event_name'"),
-        (SOURCE.replace("files", "ftp") + "}\n", "found 'ftp'"),
+        (
+            SOURCE.replace("files", "ftp") + "}\n",
+            "'sources.0.kind': expected one of 'files', 'web_log', 'rest_api', 'wechat', "
+            "'postgres', 'mongodb', found 'ftp'",
+        ),
+        (SOURCE.replace("kind: files, ", "") + "}\n", "'sources.0.kind' is missing"),
+        (SOURCE + ", layuot: segment}\n", "'sources.0.layuot' is not known; did you mean 'layout'"),
     ],
 )
 def test_a_mistake_in_sources_yaml_is_one_line(tmp_path: Path, text: str, words: str) -> None:

@@ -221,15 +221,28 @@ def test_a_mapped_table_keeps_the_line_of_every_record(shop: Shop) -> None:
         "4,,2026-07-01 09:00:00,2.5\n",
     )
     shop.collects(ORDERS)
-    found = shop.rows("select message_id, occurred_at, properties from raw.events order by line")
+    found = shop.rows("select line, occurred_at, properties from raw.events order by line")
     assert found == [
-        ("orders:orders.csv:2", dt.datetime(2026, 7, 1), '{"order_id":"1","price":10.1}'),  # noqa: DTZ001
-        ("orders:orders.csv:5", dt.datetime(2026, 7, 1, 1), '{"order_id":"4","price":2.5}'),  # noqa: DTZ001
+        (2, dt.datetime(2026, 7, 1), '{"order_id":"1","price":10.1}'),  # noqa: DTZ001
+        (5, dt.datetime(2026, 7, 1, 1), '{"order_id":"4","price":2.5}'),  # noqa: DTZ001
     ]
     rejected = shop.rows("select line, reason from raw.rejected_records order by line")
     assert rejected[1] == (4, "occurred_at is missing or not of its type")
     assert rejected[0][0] == 3
     assert shop.rows("select n_records, n_rejected, control_total from raw.loads")[0][:2] == (4, 2)
+
+
+def test_a_record_without_an_id_gets_one_from_what_it_says(shop: Shop) -> None:
+    def ids(content: str) -> list[str]:
+        shop.lands("orders.csv", "order_id,customer,when,price\n" + content)
+        shop.collects(ORDERS)
+        return [row[0] for row in shop.rows("select message_id from raw.events order by line")]
+
+    ann, bea = (f"1,{name},2026-07-01 08:00:00,10.10\n" for name in ("ann", "bea"))
+    first = ids(ann + bea + ann)
+    assert len(set(first)) == 3
+    assert ids(bea + ann) == [first[1], first[0]]
+    assert not any("ann" in each or "bea" in each for each in first)
 
 
 def test_a_wrong_column_names_the_key_and_the_columns_there_are(shop: Shop) -> None:
