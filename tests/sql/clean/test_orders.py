@@ -1,7 +1,7 @@
 import datetime as dt
 from decimal import Decimal
 
-from assets.clean.contracts import ORDERS
+from assets.clean.contracts import EVENTS, ORDERS
 
 
 def made(log, *columns, **parameters):
@@ -104,3 +104,48 @@ def test_jpy_order_counts_in_base_currency(log):
     log.order("o", "01-05 08:00", ("p", 3, 1000), currency="JPY")
     log.refund("o", "01-06 08:00", ("p", 1, 1000), currency="JPY")
     assert made(log, *MONEY) == [("partially_refunded", 150, 50, 100)]
+
+
+YEN = {"currency": "JPY", "valid_from": dt.date(2026, 1, 1), "rate": 0.05, "minor_units": 0}
+DOLLAR = {"currency": "USD", "valid_from": dt.date(2026, 1, 1), "rate": 7.0, "minor_units": 2}
+
+
+def test_cents_are_a_hundredth_and_yen_are_yen(log):
+    log.fx_rates = [YEN, DOLLAR]
+    log.amounts = "minor"
+    log.order("cny", "01-05 08:00", ("p", 2, 1999), user="ann")
+    log.order("jpy", "01-05 08:00", ("p", 1, 3000), user="ann", currency="JPY")
+    log.order("usd", "01-05 08:00", ("p", 3, 1050), user="ann", currency="USD")
+    log.event("Order Completed", "01-05 08:00", order_id="whole", revenue=4200, currency="USD")
+    assert made(log, "order_id", "revenue") == [
+        ("cny", Decimal("39.98")),
+        ("jpy", Decimal(150)),
+        ("usd", Decimal("220.50")),
+        ("whole", Decimal(294)),
+    ]
+
+
+def test_what_is_converted_is_rounded_to_what_can_be_paid(log):
+    log.fx_rates = [{**DOLLAR, "rate": 151.37}]
+    log.order("o", "01-05 08:00", ("p", 1, 12.5), user="ann", currency="USD")
+    log.refund("o", "01-06 08:00", ("p", 1, 12.5), currency="USD")
+    (order,) = log.make(ORDERS, base_minor_units=0)
+    assert (order["revenue"], order["refunded"], order["status"]) == (1892, 1892, "refunded")
+    # What is in base currency already is taken as it was said.
+    log.order("own", "01-05 08:00", ("p", 1, 0.125), user="ann")
+    orders = {row["order_id"]: row["revenue"] for row in log.make(ORDERS, base_minor_units=0)}
+    assert orders["own"] == Decimal("0.125")
+
+
+def test_test_orders_count_nowhere(log):
+    for order_id in ("TEST-1", "o1", "o2"):
+        about = {"coupon": "test-everything"} if order_id == "o2" else {}
+        log.order(order_id, "01-05 08:00", ("p", 1, 10), user="ann", **about)
+    log.order("o3", "01-05 08:00", ("p", 1, 10), user="ann", test=True)
+    log.order("o4", "01-05 08:00", ("p", 1, 10), user="ann", test=False)
+    log.refund("TEST-1", "01-06 08:00", ("p", 1, 10), user="ann")
+    assert made(log, "order_id", "refunded") == [("o1", 0), ("o4", 0)]
+    events = log.make(EVENTS)
+    assert len(events) == 6
+    assert {row["order_id"] for row in events if row["is_test"]} == {"TEST-1", "o2", "o3"}
+    assert made(log, "order_id", test_orders="^o") == [("TEST-1",)]

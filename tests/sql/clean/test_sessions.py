@@ -1,6 +1,6 @@
 import datetime as dt
 
-from assets.clean.contracts import SESSIONS
+from assets.clean.contracts import EVENTS, SESSIONS
 
 
 def only(log):
@@ -58,3 +58,22 @@ def test_a_bots_session_is_a_bots(log):
     log.event("Cart Viewed", "01-05 08:00", user="ann", columns={"user_agent": "curl/8"})
     log.event("Cart Viewed", "01-05 08:01", user="ann")
     assert only(log)["is_bot"]
+
+
+def test_a_session_runs_on_across_midnight(log):
+    # Shanghai's midnight is at 16:00 UTC.
+    for at in ("01-05 15:50", "01-05 16:10"):
+        log.event("Product Viewed", at, user="ann")
+    assert only(log)["session_date"] == dt.date(2026, 1, 5)
+
+
+def test_a_session_longer_than_the_cap_is_quarantined_with_its_events(log):
+    for hour in range(4 * 24 * 3):
+        day, minute = divmod(hour * 20, 24 * 60)
+        log.event("Cart Viewed", f"01-{day + 1:02} {minute // 60:02}:{minute % 60:02}", user="bot")
+    log.event("Cart Viewed", "01-20 08:00", user="bot")
+    long, short = sorted(log.make(SESSIONS), key=lambda row: row["started_at"])
+    assert long["ended_at"] - long["started_at"] > dt.timedelta(days=3)
+    assert (long["is_quarantined"], long["is_bot"]) == (True, True)
+    assert (short["is_quarantined"], short["is_bot"]) == (False, False)
+    assert sum(row["is_bot"] for row in log.make(EVENTS)) == long["n_events"] == 288
