@@ -16,7 +16,7 @@ import dagster as dg
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
-from assets.raw.assets import TABLES
+from assets.raw.assets import BEGAN_TAG, TABLES
 from pipelines.definitions import build_definitions
 from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
 from pipelines.progress import StageProgress, run_logger, stage_of
@@ -106,7 +106,8 @@ def run_pipeline(
         with instance_of(place) as instance, progress:
             end_killed_runs(instance)
             for job, span in zip(jobs, spans, strict=True):
-                _execute(job, instance, place, report, span)
+                tags = {**span, OWN_RUN_TAG: "1", BEGAN_TAG: now.isoformat()}
+                _execute(job, instance, place, report, tags)
                 report.step_seconds = progress.seconds
     return report
 
@@ -173,7 +174,7 @@ def _execute(
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
-            tags={**tags, OWN_RUN_TAG: "1"},
+            tags=tags,
             run_config={"loggers": {"run_log": {}}},
         )
     except OperationalError as error:

@@ -24,10 +24,10 @@ _LOCK_SECONDS = 60.0
 def unload_files(
     config: Path, place: Home, source: str, pattern: str, *, now: dt.datetime
 ) -> list[tuple[str, int]]:
-    """Takes back the loaded files of a source that match; each one's path and records.
+    """Takes back the loaded files of a source that match and are gone; each path and records.
 
     Raises:
-        SourceError: none matches, or one still lies where the next run would load it again.
+        SourceError: none matches, or all still lie where the next run would load them again.
         WarehouseError, ConfigError, SecretError: nothing was begun.
     """
     keyring = Keyring(home=place.path, is_simulated=load_shop(config).simulation is not None)
@@ -51,13 +51,13 @@ def unload_files(
                     f"source '{source}': no loaded file matches {pattern!r}; "
                     "raw.loads lists them all"
                 )
-            for path, _ in matching:
-                if file := there.get((source, path)):
-                    raise SourceError(
-                        f"source '{source}': {file} is still there and the next run would load "
-                        "it again; remove it first"
-                    )
-            paths = [path for path, _ in matching]
+            gone = [row for row in matching if (source, row[0]) not in there]
+            if not gone:
+                raise SourceError(
+                    f"source '{source}': {there[source, matching[0][0]]} is still there and the "
+                    "next run would load it again; remove it first"
+                )
+            paths = [path for path, _ in gone]
             Vault(path=str(place.vault), keyring=keyring).forget_files(source, paths)
             take_back(session, TABLES, source, paths)
-    return matching
+    return gone

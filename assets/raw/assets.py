@@ -26,6 +26,9 @@ from resources.sources.pulling import Pulled, pull
 from resources.vault import Vault
 from resources.warehouse import Warehouse
 
+# Tells a run when it began, so that it sees the files that whoever started it saw.
+BEGAN_TAG = "siyu/began_at"
+
 TABLES = RawTables(
     loads=contracts.LOADS,
     rejected=contracts.REJECTED_RECORDS,
@@ -69,10 +72,7 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """Loads what arrived on the partitions' dates and is new or changed."""
         vault.check_key()
         wanted = {dt.date.fromisoformat(key) for key in context.partition_keys}
-        record = context.instance.get_run_record_by_id(context.run.run_id)
-        if record is None:
-            raise LookupError(f"run {context.run.run_id} is not recorded, so it has no beginning")
-        began = record.create_timestamp.replace(tzinfo=None)
+        began = _beginning(context)
         keys = keyring.unlock()
         sources = load_sources(Path(shop.folder)).sources
         spool = Spool(home.pages, keys)
@@ -109,6 +109,16 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             )
 
     return collect_files
+
+
+def _beginning(context: dg.AssetExecutionContext) -> dt.datetime:
+    """When the run began, in naive UTC: what it was told, else when it was recorded."""
+    if told := context.run.tags.get(BEGAN_TAG):
+        return dt.datetime.fromisoformat(told)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    if record is None:
+        raise LookupError(f"run {context.run.run_id} is not recorded, so it has no beginning")
+    return record.create_timestamp.replace(tzinfo=None)
 
 
 def _pull(

@@ -93,8 +93,11 @@ def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -
         lacking = key if first["type"] == "missing" else f"{key}.kind"
         message = f"{path}: key '{lacking}' is missing; add it"
     elif first["type"] == "union_tag_invalid":
-        expected, found = first["ctx"]["expected_tags"], first["ctx"]["tag"]
-        message = f"{path}: key '{key}.kind': expected one of {expected}, found '{found}'"
+        context = first.get("ctx", {})
+        message = (
+            f"{path}: key '{key}.kind': expected one of {context.get('expected_tags')}, "
+            f"found '{context.get('tag')}'"
+        )
     else:
         problem = first["msg"].removeprefix("Value error, ")
         shown = "" if isinstance(first["input"], dict) else f", found {first['input']!r:.60}"

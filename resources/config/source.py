@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -105,8 +106,8 @@ class Source(Declared):
     def fingerprint(self) -> str:
         """Tells one declaration from another by what its records mean."""
         # Without defaults: a new key that a source does not use must not load its files anew.
-        said = self.model_dump_json(exclude_defaults=True, exclude={"settle_seconds"})
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        said = self.model_dump(mode="json", exclude_defaults=True, exclude={"settle_seconds"})
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _renaming_is_plain(self) -> Self:
