@@ -152,13 +152,32 @@ class Session:
         )
         return bool(found)
 
+    def has_other_columns(self, contract: Contract) -> bool:
+        """Whether the contract's table is there, but with the columns of an earlier version."""
+        names = self.rows(
+            "select column_name from duckdb_columns()"
+            " where schema_name = $schema_name and table_name = $table_name",
+            {"schema_name": contract.schema, "table_name": contract.table},
+        )
+        return bool(names) and {name for (name,) in names} != set(contract.column_names)
+
     def create_empty(self, contract: Contract) -> None:
-        """Creates the contract's table if it is not there."""
+        """Creates the contract's table if it is not there.
+
+        Raises:
+            WarehouseError: it is there with other columns.
+        """
         columns = ", ".join(
             f"{column.quoted} {column.type}{'' if column.nullable else ' not null'}"
             for column in contract.columns
         )
         self.execute(f"create schema if not exists {contract.schema}")
+        if self.has_other_columns(contract):
+            raise WarehouseError(
+                f"{contract.name} was made by an earlier version of Siyu and has other columns; "
+                "move warehouse.duckdb away and run again: every file that is still there is "
+                "loaded anew"
+            )
         if not self.exists(contract):
             self.execute(f"create table {contract.name} ({columns})")
             self.comment(contract)

@@ -143,17 +143,16 @@ def _begin(session: Session, definition: str, as_of: Any) -> dt.datetime | None:
 
     They are emptied if they were made by another definition, or as of a later instant.
     """
+    if all(map(session.exists, TABLES)) and not any(map(session.has_other_columns, TABLES)):
+        was_as_of, is_usable = session.rows(
+            "select max(as_of), bool_and(definition = $definition and as_of <= $as_of)"
+            " from clean.loads",
+            {"definition": definition, "as_of": as_of},
+        )[0]
+        if is_usable:
+            return was_as_of
     for contract in TABLES:
-        session.create_empty(contract)
-    was_as_of, is_usable = session.rows(
-        "select max(as_of), bool_and(definition = $definition and as_of <= $as_of)"
-        " from clean.loads",
-        {"definition": definition, "as_of": as_of},
-    )[0]
-    if is_usable:
-        return was_as_of
-    for contract in TABLES:
-        session.execute(f"drop table {contract.name}")
+        session.execute(f"drop table if exists {contract.name}")
         session.create_empty(contract)
     return None
 

@@ -198,3 +198,12 @@ def test_tables_read_leaves_out_ctes_and_refuses_what_is_no_select() -> None:
     for wrong in ("drop table x", "select 1; select 2", "selec"):
         with pytest.raises(ValueError, match="not one SELECT"):
             tables_read(wrong)
+
+
+def test_a_table_of_an_earlier_version_is_not_written_to(warehouse: Warehouse) -> None:
+    write(warehouse, ROWS)
+    with warehouse.connect() as session:
+        session.create_empty(THINGS)
+        session.execute('alter table clean.things drop column "at"')
+        with pytest.raises(WarehouseError, match=r"clean\.things was made by an earlier version"):
+            session.create_empty(THINGS)

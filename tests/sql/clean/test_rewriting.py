@@ -191,3 +191,11 @@ def test_an_earlier_as_of_forgets_what_came_after_it(log):
     assert [row["member_id"] for row in log.tables.rows(IDENTITIES)] == [log.member_id("phone")]
     rewritten(log, dt.date(2026, 1, 6))
     assert len(log.tables.rows(EVENTS)) == 2
+
+
+def test_tables_of_an_earlier_version_are_made_anew(log):
+    log.event("Product Viewed", "01-01 08:00", user="ann")
+    rewritten(log)
+    log.tables.session.execute("alter table clean.events drop column is_test")
+    assert rewritten(log).is_complete
+    assert len(log.tables.rows(EVENTS)) == 1
