@@ -13,8 +13,8 @@ from resources.simulation.markets import DAY, HOUR
 from resources.simulation.orders import FULLY_REFUNDED
 from resources.simulation.world import World
 
-INTACT, TRUNCATED, NOT_JSON, NO_MESSAGE_ID, NO_TIMESTAMP = range(5)
-_BREAKS = ("intact", "truncated", "not_json", "no_message_id", "no_timestamp")
+INTACT, TRUNCATED, NOT_JSON, NO_TYPE, BAD_TIMESTAMP = range(5)
+_BREAKS = ("intact", "truncated", "not_json", "no_type", "bad_timestamp")
 _LATEST = 3 * DAY
 _LATE_AT_LEAST = 2 * HOUR
 DEFINITIONS = {
@@ -25,8 +25,8 @@ DEFINITIONS = {
     "clock_skewed": "messages of a device whose clock is wrong by five minutes or more",
     "bot_events_agent": "messages of crawlers with a bot's user agent",
     "bot_events_fast": "messages of bots with an ordinary user agent, over 60 views a minute",
-    "broken_lines": "lines cut short, not JSON, or without messageId or any timestamp; each is "
-    "a failed first attempt at a message that arrived whole as well",
+    "broken_lines": "lines cut short, not JSON, without type, or with unreadable timestamps; each "
+    "is a failed first attempt at a message that arrived whole as well",
     "refunds_partial": "refunds of part of an order",
     "refunds_full": "refunds of whole orders",
     "cancelled": "cancellations",
@@ -98,7 +98,7 @@ def soil(world: World, log: EventLog) -> tuple[Lines, Dirt]:
     # Half are doubled on the server: the very same line again.
     again[(rng.random(len(doubled)) < 0.5) | (received[doubled] + again >= timeline.end)] = 0
     broken = np.flatnonzero(is_human & (rng.random(n) < settings.dirt.broken_share))
-    flaw = rng.integers(TRUNCATED, NO_TIMESTAMP + 1, len(broken))
+    flaw = rng.integers(TRUNCATED, BAD_TIMESTAMP + 1, len(broken))
 
     row = np.concatenate([np.arange(n), doubled, broken])
     later = np.concatenate([fill(n, 0), again, fill(len(broken), 0)])

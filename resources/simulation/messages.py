@@ -6,7 +6,7 @@ import polars as pl
 from resources.simulation.behaviour import Action
 from resources.simulation.bodies import Bodies
 from resources.simulation.devices import AGENTS
-from resources.simulation.dirt import NO_MESSAGE_ID, NO_TIMESTAMP, NOT_JSON, TRUNCATED, Lines
+from resources.simulation.dirt import BAD_TIMESTAMP, NO_TYPE, NOT_JSON, TRUNCATED, Lines
 from resources.simulation.draws import Ints, opaque_ids
 from resources.simulation.event_log import EventLog
 from resources.simulation.population import CHANNELS
@@ -89,13 +89,17 @@ class Messages:
             ',"originalTimestamp":"{}","sentAt":"{}","receivedAt":"{}"',
             _instant("happened"), _instant("sent"), _instant("received"),
         )  # fmt: skip
-        nothing = pl.lit("")
+        unreadable = pl.lit(
+            ',"originalTimestamp":"just now","sentAt":"just now","receivedAt":"just now"'
+        )
         return pl.concat_str(
             pl.lit("{"),
-            pl.when(flaw == NO_MESSAGE_ID).then(nothing).otherwise(message_id),
-            pl.col("head"),
+            message_id,
+            pl.when(flaw == NO_TYPE)
+            .then(pl.col("head").str.replace('"type"', '"kind"', literal=True))
+            .otherwise(pl.col("head")),
             pl.format(',"anonymousId":"{}","userId":{}', "anonymous_id", "user"),
-            pl.when(flaw == NO_TIMESTAMP).then(nothing).otherwise(instants),
+            pl.when(flaw == BAD_TIMESTAMP).then(unreadable).otherwise(instants),
             pl.format(',"context":{{{}{}}},', "device", "agent"),
             pl.col("body"),
         ).alias("line")

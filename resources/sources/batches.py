@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ from resources.sources.files import Arrival, unreadable
 from resources.sources.lines import NO_LINES, read_lines
 
 _BATCH_BYTES = 256 << 20
-_READERS = 2
+_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,14 @@ def read_batches(arrivals: Sequence[Arrival]) -> Iterator[Batch]:
     Raises:
         SourceError: a file cannot be read; the batches before it were given.
     """
-    with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as ahead:
+    with (
+        ThreadPoolExecutor(_READERS) as hashers,
+        ThreadPoolExecutor(_READERS) as readers,
+        ThreadPoolExecutor(1) as ahead,
+    ):
         pending: Future[Batch] | None = None
         for group in _groups(arrivals):
-            following = ahead.submit(_read, group, readers)
+            following = ahead.submit(_read, group, readers, hashers)
             if pending is not None:
                 yield pending.result()
             pending = following
@@ -75,17 +80,21 @@ def _is_lines(source: Source) -> bool:
     return written_as(source) in ("jsonl", "log")
 
 
-def _read(group: Sequence[Arrival], readers: ThreadPoolExecutor) -> Batch:
+def _read(
+    group: Sequence[Arrival], readers: ThreadPoolExecutor, hashers: ThreadPoolExecutor
+) -> Batch:
     if not _is_lines(group[0].source):
         return Batch(group, [arrival.sha256() for arrival in group], NO_LINES)
-    found = list(readers.map(_read_file, group))
+    found = list(readers.map(_read_file, group, repeat(hashers)))
     return Batch(group, [sha256 for sha256, _ in found], pa.concat_tables(t for _, t in found))
 
 
-def _read_file(arrival: Arrival) -> tuple[str, pa.Table]:
+def _read_file(arrival: Arrival, hashers: ThreadPoolExecutor) -> tuple[str, pa.Table]:
     try:
         stored = arrival.file.read_bytes()
     except OSError as error:
         raise unreadable(arrival.source, arrival.file, error.strerror or str(error)) from error
-    sha256 = hashlib.sha256(stored).hexdigest()
-    return sha256, read_lines(arrival.decompressed(stored), arrival.path)
+    # Hashing waits for nobody, and a large first file is waited for by all.
+    hashed = hashers.submit(hashlib.sha256, stored)
+    lines = read_lines(arrival.decompressed(stored), arrival.path)
+    return hashed.result().hexdigest(), lines

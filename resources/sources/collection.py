@@ -215,7 +215,7 @@ def _write(
         "select path, count(*) as n_records, count(reason) as n_rejected from staged group by path"
     )
     ledger = (
-        files.drop("latest_at")
+        files.drop("began_at", "latest_at")
         .join(counts, on="path", how="left")
         .with_columns(
             pl.col("n_records", "n_rejected").fill_null(0),
@@ -259,18 +259,21 @@ def _delete(session: Session, tables: RawTables, source_id: str) -> None:
 
 
 def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
-    """The batch's part of the ledger, and the instant by which its files can tell of receiving."""
+    """The batch's part of the ledger, and between which instants its files can have been filled."""
     arrivals = batch.arrivals
     zone = ZoneInfo(time_zone)
-    # The end of the load date, a day later.
-    ends = [
-        dt.datetime.combine(arrival.load_date + dt.timedelta(days=2), dt.time(), zone)
-        for arrival in arrivals
-    ]
+
+    def midnight(date: dt.date) -> dt.datetime:
+        local = dt.datetime.combine(date, dt.time(), zone)
+        return local.astimezone(dt.UTC).replace(tzinfo=None)
+
+    late = dt.timedelta(days=2)
     return pl.DataFrame(
         {
             "path": [arrival.path for arrival in arrivals],
-            "latest_at": [end.astimezone(dt.UTC).replace(tzinfo=None) for end in ends],
+            "began_at": [midnight(arrival.load_date) for arrival in arrivals],
+            # The end of the load date, a day later.
+            "latest_at": [midnight(arrival.load_date + late) for arrival in arrivals],
             "load_date": [arrival.load_date for arrival in arrivals],
             "sha256": batch.sha256,
             "declaration": [arrival.source.fingerprint for arrival in arrivals],

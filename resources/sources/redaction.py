@@ -104,10 +104,13 @@ create or replace temp macro without_phones(said) as
         else said
     end;
 create or replace temp macro redacted(said) as
-    -- A macro is copied wherever it is named: the nest is for the few texts that need it.
+    -- A macro's argument is copied wherever the macro names it; a lambda's is worked out once.
     case
         when regexp_matches(said, {_literal(f"{DIRECT_KEY}|@|{_MOBILE}|{_ABROAD}")})
-            then without_phones(without_emails(without_direct_keys(said)))
+            then list_transform(
+                list_transform([without_direct_keys(said)], lambda bare: without_emails(bare)),
+                lambda bare: without_phones(bare)
+            )[1]
         else said
     end;
 create or replace temp macro harmless_of(valid) as

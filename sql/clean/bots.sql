@@ -9,28 +9,30 @@ with touched as (
     select visitor_id, event_date
     from touched_visitor_dates
 ),
-events as (
-    select e.message_id, e.visitor_id, e.member_id, e.is_logged_in, e.event_name, e.event_date,
-        e.occurred_at
-    from clean.events as e
-    where e.event_name = 'Product Viewed' or e.event_name like '%Clicked'
-    union all
-    select message_id, visitor_id, member_id, is_logged_in, event_name, event_date, occurred_at
-    from messages
-    where event_name = 'Product Viewed' or event_name like '%Clicked'
-),
 acts as (
     select e.message_id, e.visitor_id, e.event_date, e.occurred_at, 'many_views' as rule
-    from events as e
+    from clean.events as e
     join touched as t on t.visitor_id = e.visitor_id and t.event_date = e.event_date
     where e.event_name = 'Product Viewed'
     union all
+    select m.message_id, m.visitor_id, m.event_date, m.occurred_at, 'many_views' as rule
+    from messages as m
+    join touched as t on t.visitor_id = m.visitor_id and t.event_date = m.event_date
+    where m.event_name = 'Product Viewed'
+    union all
     select e.message_id, t.visitor_id, e.event_date, e.occurred_at, 'many_clicks' as rule
-    from events as e
+    from clean.events as e
     join touched as t
         on t.visitor_id = case when e.is_logged_in then e.member_id else e.visitor_id end
         and t.event_date = e.event_date
     where e.event_name like '%Clicked'
+    union all
+    select m.message_id, t.visitor_id, m.event_date, m.occurred_at, 'many_clicks' as rule
+    from messages as m
+    join touched as t
+        on t.visitor_id = case when m.is_logged_in then m.member_id else m.visitor_id end
+        and t.event_date = m.event_date
+    where m.event_name like '%Clicked'
 ),
 counted as (
     select visitor_id, event_date, rule, count(*) as n_events

@@ -10,25 +10,13 @@ with touched as (
     select identifier
     from touched_identifiers
 ),
-sightings as (
-    select anonymous_id, user_id, first_seen_at, last_seen_at
-    from clean.sightings
-),
-merge_log as (
-    select anonymous_id, user_id, is_merged, reason
-    from clean.merge_log
-),
-others as (
-    select identifier, member_id
-    from clean.identities
-),
 signs as (
     select t.identifier, true as is_user, s.first_seen_at, s.last_seen_at
-    from sightings as s
+    from clean.sightings as s
     join touched as t on t.identifier = s.user_id
     union all
     select t.identifier, false as is_user, s.first_seen_at, s.last_seen_at
-    from sightings as s
+    from clean.sightings as s
     join touched as t on t.identifier = s.anonymous_id
 ),
 identifiers as (
@@ -43,7 +31,7 @@ links as (
     select l.anonymous_id,
         bool_or(coalesce(l.reason = 'shared_device', false)) as is_shared,
         min(case when l.is_merged then l.user_id end) as owner_id
-    from merge_log as l
+    from clean.merge_log as l
     join touched as t on t.identifier = l.anonymous_id
     group by l.anonymous_id
 ),
@@ -64,9 +52,10 @@ persons as (
     select member_id, person
     from numbered
     union
-    select member_id, identifier as person
-    from others
-    where cast(conv(substr(identifier, 1, 15), 16, 10) as bigint) = member_id
+    select o.member_id, o.identifier as person
+    from clean.identities as o
+    join numbered as n on n.member_id = o.member_id
+    where o.visitor_id = o.member_id
 ),
 collisions as (
     select member_id

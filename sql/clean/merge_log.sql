@@ -10,15 +10,11 @@ with users as (
     from touched_identifiers
     where is_centre
 ),
-sightings as (
-    select anonymous_id, user_id, first_seen_at, last_seen_at
-    from clean.sightings
-),
 links as (
     select s.anonymous_id, s.user_id,
         min(s.first_seen_at) as linked_at,
         max(s.last_seen_at) as last_seen_at
-    from sightings as s
+    from clean.sightings as s
     join users as u on u.identifier = s.user_id
     where s.anonymous_id is not null
     group by s.anonymous_id, s.user_id
@@ -30,14 +26,14 @@ devices as (
 ),
 owners as (
     select s.anonymous_id, count(distinct s.user_id) as n_users
-    from sightings as s
+    from clean.sightings as s
     join devices as d on d.anonymous_id = s.anonymous_id
     where s.user_id is not null
     group by s.anonymous_id
 ),
 named_as_user as (
     select d.anonymous_id
-    from sightings as s
+    from clean.sightings as s
     join devices as d on d.anonymous_id = s.user_id
     group by d.anonymous_id
 ),

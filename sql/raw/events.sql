@@ -1,7 +1,8 @@
 -- One row per accepted record of the files being loaded.
 -- Names of people are replaced by their pseudonyms. What an event says is `redacted`; of what any
 -- other call says of its person only what is `harmless` is kept (see resources/sources/redaction).
--- A time zone that is none is not known.
+-- A time zone that is none is not known. A record that tells no time at all happened, for all that
+-- is known, when its file's load date began.
 with cleared as (
     select
         * exclude (properties, envelope),
@@ -10,7 +11,11 @@ with cleared as (
                 then redacted(properties)
             else harmless(properties)
         end as properties,
-        redacted(coalesce(envelope, '{}')) as envelope
+        case
+            when envelope is null then '{}'
+            when envelope in ('{}', '{"context":{}}') then envelope
+            else redacted(envelope)
+        end as envelope
     from staged
     where reason is null
 )
@@ -31,9 +36,11 @@ select
     cleared.event_name,
     device.pseudonym as anonymous_id,
     person.pseudonym as user_id,
-    cleared.occurred_at,
+    coalesce(cleared.occurred_at, cleared.received_at, cleared.sent_at, files.began_at)
+        as occurred_at,
     cleared.sent_at,
-    coalesce(cleared.received_at, cleared.sent_at, cleared.occurred_at) as received_at,
+    coalesce(cleared.received_at, cleared.sent_at, cleared.occurred_at, files.began_at)
+        as received_at,
     cleared.user_agent,
     cleared.locale,
     zones.name as time_zone,

@@ -23,7 +23,7 @@ def counted(landing: Landing) -> dict[str, Counter[str]]:
             continue
         counts["broken_lines"][line.load_date] += 1
         try:
-            kind = "no_timestamp" if "messageId" in json.loads(line.text) else "no_message_id"
+            kind = "bad_timestamp" if "type" in json.loads(line.text) else "no_type"
         except json.JSONDecodeError:
             kind = "truncated" if line.text.startswith('{"messageId') else "not_json"
             # A line can be cut within its first word.

@@ -112,12 +112,9 @@ def test_an_event_is_kept_without_its_person(shop: Shop) -> None:
         ("<html>502</html>\n", "not a JSON object"),
         ("[1, 2]\n", "not a JSON object"),
         (track(1)[:80] + "\n", "not a JSON object"),
-        (track(1, messageId=""), "messageId is missing"),
         (track(1, type=None), "type is missing"),
         (track(1, event=None), "event is missing on a track call"),
-        (track(1, originalTimestamp=None), "originalTimestamp is missing"),
         (track(1, originalTimestamp="yesterday"), "originalTimestamp is not an ISO 8601 time"),
-        (track(1, receivedAt=None), "receivedAt is missing"),
         (track(1, receivedAt="0001-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
         (track(1, sentAt="x"), "sentAt is not an ISO 8601 time"),
         (track(1, sentAt="9999-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
@@ -266,15 +263,33 @@ def test_an_unreadable_file_is_one_line(shop: Shop) -> None:
 
 def test_segments_own_examples_all_parse(shop: Shop, shared_data: Callable[[str], Path]) -> None:
     content = shared_data("segment/ecommerce_v2_events.ndjson").read_text(encoding="utf-8")
-    complete = [
-        {"receivedAt": "2026-07-03T00:00:00Z", "originalTimestamp": "2026-07-03T00:00:00Z"}
-        | {"messageId": f"spec-{number}"}
-        | json.loads(line)
-        for number, line in enumerate(content.splitlines())
-    ]
-    shop.lands("2026-07-03.jsonl", "".join(json.dumps(each) + "\n" for each in complete))
+    shop.lands("2026-07-03.jsonl", content)
     shop.collects(EVENTS)
     assert shop.rows("select n_records, n_rejected from raw.loads") == [(25, 0)]
+    # The file tells no ids and no times.
+    found = shop.rows(
+        "select count(distinct message_id), count(distinct event_name), max(occurred_at)"
+        " from raw.events"
+    )
+    assert found == [(25, 25, dt.datetime(2026, 7, 3))]  # noqa: DTZ001
+
+
+def test_a_call_without_an_id_or_time_gets_one_from_what_is_known(shop: Shop) -> None:
+    bare = {"messageId": None, "originalTimestamp": None}
+    lines = [
+        track(1, **bare),
+        track(1, **bare),
+        track(1, **bare, userId="another"),
+        track(1, **bare, sentAt=None, receivedAt=None),
+        track(1, **bare, sentAt=None, receivedAt=None),
+    ]
+    shop.lands("2026-07-03.jsonl", "".join(lines))
+    shop.collects(EVENTS)
+    found = shop.rows("select message_id, occurred_at = received_at from raw.events order by line")
+    ids = [message_id for message_id, _ in found]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 4
+    assert all(is_same for _, is_same in found)
 
 
 def test_the_rees46_file_has_exactly_one_reject(
