@@ -159,10 +159,15 @@ class LandedSource(Source):
 
 
 class FileSource(LandedSource):
-    """Files of one format and meaning; `.gz` and `.zst` are read as what they hold."""
+    """Files of one format and meaning; `.gz` and `.zst` are read as what they hold.
+
+    The columns of a CSV are parted by `delimiter`; a field that holds one stands in double quotes,
+    and a double quote in it is doubled (RFC 4180).
+    """
 
     kind: Literal["files"]
     format: Literal["jsonl", "csv", "parquet"]
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
 
     @model_validator(mode="after")
     def _tables_are_mapped(self) -> Self:

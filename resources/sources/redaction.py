@@ -44,6 +44,8 @@ def _nested(levels: int) -> str:
 
 DIRECT_PAIR = rf'{DIRECT_KEY}\s*(?:{_STRING}|{_nested(3)}|[^",{{}}\[\]\s]+)'
 _TOO_DEEP = DIRECT_KEY + r"\s*[{\[]"
+# What JSON writes for one character: its letters are not the beginning of a word.
+_ESCAPE = r'\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]'
 EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _MOBILE = r"1[3-9]\d[ -]?\d{4}[ -]?\d{4}"
 _ABROAD = r"\+[1-9]\d{0,2}[ -]?\d[\d -]{5,12}\d"
@@ -52,7 +54,7 @@ _GUARD = "\x01"
 _ID_VALUE = rf'(?i)("[^"]*(?:id|code|sku|no)"\s*:\s*"?[^",{{}}\[\]]*?)({_MOBILE}|\+[1-9])'
 _BARE_PHONE = r"([:\[,]\s*)-?(?:86)?1[3-9]\d{9}(\s*[,}\]])"
 _PHONE = (
-    rf"(^|\\[nrtbf]|[^0-9A-Za-z_.+{_GUARD}])(?:{_ABROAD}|(?:(?:00|\+)?86[ -]?)?{_MOBILE})"
+    rf"(^|{_ESCAPE}|[^0-9A-Za-z_.+{_GUARD}])(?:{_ABROAD}|(?:(?:00|\+)?86[ -]?)?{_MOBILE})"
     r"($|[^0-9A-Za-z_.]|\.[^0-9]|\.$)"
 )
 # Keys of traits and attributes that tell what kind of person, not which.
@@ -78,7 +80,8 @@ def _masked_phones(sql: str) -> str:
 
 
 _HARMLESS_PATHS = ", ".join(_literal(f"$.{key}") for key in HARMLESS_TRAITS)
-# Two macros for SQL over JSON texts: `redacted` takes persons out of what an event says,
+# Macros for SQL: `redacted` takes persons out of the JSON that an event says (`redacted_text` out
+# of a plain text),
 # `harmless` leaves of what is said of a person only HARMLESS_TRAITS, scalars and plain lists.
 # Each costly step runs on the texts alone that a cheaper look finds something in.
 MACROS = f"""
@@ -94,7 +97,8 @@ create or replace temp macro without_direct_keys(said) as
     end;
 create or replace temp macro without_emails(said) as
     case
-        when contains(said, '@') then regexp_replace(said, {_literal(EMAIL)}, '***', 'g')
+        when contains(said, '@')
+            then regexp_replace(said, {_literal(f"({_ESCAPE})?{EMAIL}")}, '\\1***', 'g')
         else said
     end;
 create or replace temp macro without_phones(said) as
@@ -103,14 +107,20 @@ create or replace temp macro without_phones(said) as
             then {_masked_phones("said")}
         else said
     end;
-create or replace temp macro redacted(said) as
+create or replace temp macro is_suspect(said) as
+    regexp_matches(said, {_literal(f"{DIRECT_KEY}|@|{_MOBILE}|{_ABROAD}")});
+create or replace temp macro redacted_text(said) as
     -- A macro's argument is copied wherever the macro names it; a lambda's is worked out once.
+    list_transform(
+        list_transform([without_direct_keys(said)], lambda bare: without_emails(bare)),
+        lambda bare: without_phones(bare)
+    )[1];
+create or replace temp macro redacted(said) as
     case
-        when regexp_matches(said, {_literal(f"{DIRECT_KEY}|@|{_MOBILE}|{_ABROAD}")})
-            then list_transform(
-                list_transform([without_direct_keys(said)], lambda bare: without_emails(bare)),
-                lambda bare: without_phones(bare)
-            )[1]
+        -- What cannot be cut out cleanly goes whole.
+        when is_suspect(said) then list_transform(
+            [redacted_text(said)], lambda bare: case when json_valid(bare) then bare else '{{}}' end
+        )[1]
         else said
     end;
 create or replace temp macro harmless_of(valid) as

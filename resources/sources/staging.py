@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from resources.config.loading import ConfigError
-from resources.config.source import FIELDS, Source
+from resources.config.source import FIELDS, FileSource, Source
 from resources.config.web_log_source import WebLogSource
 from resources.sources.batches import Batch, written_as
 from resources.sources.files import COMPRESSIONS, Arrival, unreadable
@@ -38,6 +38,8 @@ _PATH = "record_path"
 # Records of more different keys than this, or longer ones, keep the rest in `record` alone.
 _MOST_KEYS = 500
 _LONGEST_KEY = 100
+# Bytes; a longer line of a table is no line but a broken file.
+_LONGEST_LINE = 64 << 20
 # A column as it is, or cast.
 _BARE = re.compile(r'(?i)(?:(?:try_)?cast\()?\s*"?(\w+)"?\s*(?:as [\w(), ]+\))?')
 _KEYS = {"user_id": "user_key", "anonymous_id": "anonymous_key"}
@@ -171,9 +173,10 @@ def _open_records(session: Session, source: Source, batch: Batch) -> None:
         "create or replace temp table unreadable"
         " (path varchar not null, line bigint not null, reason varchar not null, payload varchar)"
     )
-    reading = {"parquet": _open_parquet, "csv": _open_csv}.get(written_as(source))
-    if reading is not None:
-        reading(session, batch.arrivals[0])
+    if isinstance(source, FileSource) and source.format == "csv":
+        _open_csv(session, batch.arrivals[0], source.delimiter)
+    elif written_as(source) == "parquet":
+        _open_parquet(session, batch.arrivals[0])
     else:
         _open_objects(session, source, batch)
 
@@ -186,7 +189,7 @@ def _open_parquet(session: Session, arrival: Arrival) -> None:
     )
 
 
-def _open_csv(session: Session, arrival: Arrival) -> None:
+def _open_csv(session: Session, arrival: Arrival, delimiter: str) -> None:
     # Only rows in the file's order can be numbered.
     session.execute("set preserve_insertion_order = true")
     if arrival.file.suffix in COMPRESSIONS:
@@ -195,8 +198,9 @@ def _open_csv(session: Session, arrival: Arrival) -> None:
     session.execute(
         "create or replace temp table parsed as select row_number() over () as ordinal, *"
         " from read_csv($file, header = true, all_varchar = true, strict_mode = false,"
-        " store_rejects = true, sample_size = 20480)",
-        {"file": str(arrival.file)},
+        " store_rejects = true, sample_size = 20480, delim = $delimiter, quote = '\"',"
+        f" escape = '\"', max_line_size = {_LONGEST_LINE})",
+        {"file": str(arrival.file), "delimiter": delimiter},
     )
     session.execute("set preserve_insertion_order = false")
     session.execute(
@@ -243,14 +247,23 @@ def _open_objects(session: Session, source: Source, batch: Batch) -> None:
     for key in sorted(keys):
         if key.isprintable() and 0 < len(key) <= _LONGEST_KEY:
             spellings.setdefault(_folded(key), []).append(key)
-    columns = [
-        f"{_values(spelt)} as {_quoted(name)}"
-        for name, spelt in spellings.items()
-        if name not in ("line", "record", _PATH)
-    ]
+    # All values in one pass over an object: one pass per key would parse it as often.
+    pointers: list[str] = []
+    columns: list[str] = []
+    for name, spelt in spellings.items():
+        if name not in ("line", "record", _PATH):
+            places = range(len(pointers) + 1, len(pointers) + len(spelt) + 1)
+            found = ", ".join(f"found[{place}]" for place in places)
+            value = f"coalesce({found})" if found else "cast(null as varchar)"
+            columns.append(f", {value} as {_quoted(name)}")
+            pointers += [
+                text_literal("/" + key.replace("~", "~0").replace("/", "~1")) for key in spelt
+            ]
     session.execute(
         f"create or replace temp table numbered as select line, path as {_PATH}, record"
-        f"{''.join(', ' + column for column in columns)} from objects where record is not null;"
+        f"{''.join(columns)} from (select *, json_extract_string(record,"
+        f" cast([{', '.join(pointers)}] as varchar[])) as found"
+        " from objects where record is not null);"
         " drop table objects; create or replace temp view records as from numbered"
     )
 
@@ -258,12 +271,6 @@ def _open_objects(session: Session, source: Source, batch: Batch) -> None:
 def _folded(name: str) -> str:
     """What of a name counts for DuckDB: the case of A to Z does not."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
-
-
-def _values(keys: Sequence[str]) -> str:
-    pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
-    found = ", ".join(f"json_extract_string(record, {text_literal(each)})" for each in pointers)
-    return f"coalesce({found})" if found else "cast(null as varchar)"
 
 
 def _quoted(name: str) -> str:
@@ -347,7 +354,7 @@ def _utc(text: str, time_zone: str) -> str:
     """A time as UTC: by its own offset, which a plain cast would drop, else of the zone."""
     local = f"try_cast({text} as timestamp)"
     if time_zone != "UTC":
-        local = f"timezone('UTC', timezone({text_literal(time_zone)}, {local}))"
+        local = f"try(timezone('UTC', timezone({text_literal(time_zone)}, {local})))"
     return (
         f"case when regexp_matches({text}, {text_literal(_OFFSET)})"
         f" then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"

@@ -4,11 +4,11 @@ select
     staged.path,
     staged.line,
     person.pseudonym as identifier,
-    staged.channel,
-    coalesce(staged.purpose, 'marketing') as purpose,
+    redacted_text(staged.channel) as channel,
+    redacted_text(coalesce(staged.purpose, 'marketing')) as purpose,
     staged.status,
     staged."at",
-    redacted(staged.proof) as proof,
+    redacted_text(staged.proof) as proof,
     files.load_date
 from staged
 join files on files.path = staged.path

@@ -6,6 +6,8 @@
 with cleared as (
     select
         * exclude (properties, envelope),
+        is_suspect(concat_ws('|', event_name, user_agent, locale, country, channel))
+            as has_suspect_columns,
         case
             when lower(coalesce(event_type, 'track')) in ('track', 'page', 'screen', 'request')
                 then redacted(properties)
@@ -33,7 +35,8 @@ select
     cleared.path,
     cleared.line,
     coalesce(cleared.event_type, 'track') as event_type,
-    cleared.event_name,
+    case when has_suspect_columns then redacted_text(cleared.event_name) else cleared.event_name end
+        as event_name,
     device.pseudonym as anonymous_id,
     person.pseudonym as user_id,
     coalesce(cleared.occurred_at, cleared.received_at, cleared.sent_at, files.began_at)
@@ -41,11 +44,15 @@ select
     cleared.sent_at,
     coalesce(cleared.received_at, cleared.sent_at, cleared.occurred_at, files.began_at)
         as received_at,
-    cleared.user_agent,
-    cleared.locale,
+    case when has_suspect_columns then redacted_text(cleared.user_agent) else cleared.user_agent end
+        as user_agent,
+    case when has_suspect_columns then redacted_text(cleared.locale) else cleared.locale end
+        as locale,
     zones.name as time_zone,
-    cleared.country,
-    cleared.channel,
+    case when has_suspect_columns then redacted_text(cleared.country) else cleared.country end
+        as country,
+    case when has_suspect_columns then redacted_text(cleared.channel) else cleared.channel end
+        as channel,
     cleared.properties,
     cleared.envelope,
     files.load_date

@@ -133,3 +133,19 @@ def test_traits_that_are_no_object_are_dropped(text: str) -> None:
 @given(st.text())
 def test_masking_never_fails_and_never_grows_without_bound(text: str) -> None:
     assert len(masked(text)) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (r'{"note":"hello\nmei.lin@example.com"}', r'{"note":"hello\n***"}'),
+        (r'{"note":"so\u001fmei@example.com"}', r'{"note":"so\u001f***"}'),
+        (r'{"note":"b\\nmei@example.com"}', r'{"note":"b\\***"}'),
+        (r'{"note":"call\u000013812345678"}', r'{"note":"call\u0000***"}'),
+        (r'{"note":"call\u000b13812345678"}', r'{"note":"call\u000b***"}'),
+        # What cannot be told apart cleanly goes whole, before it breaks the JSON.
+        (r'{"note":"\\\nmei@example.com"}', "{}"),
+    ],
+)
+def test_an_escape_is_not_the_beginning_of_a_word(said: str, kept: str) -> None:
+    assert redacted(said) == kept
