@@ -1,4 +1,4 @@
-"""What two warehouses are compared by."""
+"""What two homes are compared by."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,3 +27,11 @@ def fingerprints(path: Path, stages: Sequence[str]) -> dict[str, tuple[int, str]
                     f" from {contract.name}"
                 )[0]
     return found
+
+
+def vault_rows(path: Path) -> list[tuple[object, ...]]:
+    """Whose addresses a vault holds and where they came from; sealed they differ every time."""
+    with Database(path, threads=1).connect() as session:
+        return session.rows(
+            "select identifier, channel, source, path, line, load_date from addresses order by all"
+        )

@@ -1,24 +1,238 @@
-"""A run killed at any moment and started again ends where one clean run ends."""
+"""Runs killed at any moment and started again end where one clean run ends.
 
+Most of them are forked from a process that has imported everything and opened nothing, because
+imports take longer than the work on one day.
+"""
+
+import faulthandler
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import dagster as dg
+import pytest
+
+from assets.clean.rewriting import TABLES as CLEAN
+from assets.raw.assets import TABLES as COLLECTED
+from assets.raw.contracts import FX_RATES, PRODUCTS
+from pipelines.definitions import build_definitions
+from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
+from resources.config.source import FileSource
+from resources.config.sources import load_sources
 from resources.home import Home
-from resources.warehouse import Database
-from tests.checksums import fingerprints
+from resources.sources.collection import changed
+from resources.sources.files import find_arrivals
+from resources.warehouse import Database, WarehouseError
+from tests.checksums import fingerprints, vault_rows
 from tests.small_shop import ROOT, new_home
 
-N_KILLS = 5
-# A run of the small shop takes some ten seconds, of which three are imports.
-LONGEST_SECONDS = 12.0
+N_HOMES = 2
+# In each home, of runs up to the clean tables.
+N_KILLS = 51
+# One run in so many is left to end: only such a one can show that it waits for what is not freed.
+N_BETWEEN = 9
+# The moments reach a little beyond the last run's duration: the next one may take longer.
+STRETCH = 1.1
+# A run that is at work for longer hangs.
+LIMIT_SECONDS = 90.0
+# Parts of a `siyu run` of the small shop, of some ten seconds; the first two are imports.
+WHOLE_SECONDS = ((2.0, 7.0), (7.0, 12.0))
+# What a run imports only as it goes, and what takes long.
+IMPORTED_LATE = ("pipelines.event_log", "dagster._core.storage.sqlite_storage")
+AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+# Threads may start processes one at a time.
+STARTING = threading.Lock()
 
 
-def start(config: Path, home: Home) -> subprocess.Popen[bytes]:
+def collect_and_clean(config: Path, home: Home) -> None:
+    """What `siyu run` does as far as the clean tables, by the same jobs, recorded likewise."""
+    definitions = build_definitions(config, home.folder)
+    dates = sorted({path.stem for path in home.landing.glob("*/*")})
+    span = {
+        "dagster/asset_partition_range_start": dates[0],
+        "dagster/asset_partition_range_end": dates[-1],
+    }
+    begun = {contract.asset_key for contract in (FX_RATES, PRODUCTS, *CLEAN)}
+    # The checks would take most of the time, and write nothing but Dagster's log.
+    refresh = definitions.resolve_job_def("refresh").get_subset(
+        asset_selection=begun, asset_check_selection=set()
+    )
+    with sole_run(home, LIMIT_SECONDS), instance_of(home) as instance:
+        end_killed_runs(instance)
+        for job, tags in ((definitions.resolve_job_def("ingest"), span), (refresh, {})):
+            job.execute_in_process(instance=instance, tags={**tags, OWN_RUN_TAG: "1"})
+
+
+def run_in_fork(config: Path, home: Path, log: Path) -> None:
+    with log.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+        # Where it hangs, should it.
+        faulthandler.dump_traceback_later(LIMIT_SECONDS - 5, file=file)
+        collect_and_clean(config, Home(path=str(home)))
+
+
+def wrong(content: str) -> str:
+    """A file with half of its lines missing, and some of the others twice."""
+    head, *lines = content.splitlines(keepends=True)
+    return "".join([head, *lines[::2], *lines[: len(lines) // 4 : 2]])
+
+
+@dataclass
+class Deliveries:
+    """The simulated shop's files come to a home day by day, some of them wrong at first."""
+
+    simulated: Path
+    landing: Path
+    chance: random.Random
+    wrong: set[Path] = field(default_factory=set[Path])
+
+    def arrivals(self) -> Iterator[str]:
+        """What came, without end: every time a file is there that was not there before."""
+        for day in sorted({path.stem for path in self.simulated.glob("events/*")}):
+            for path in sorted(self.simulated.glob(f"*/{day}.*")):
+                self.comes(path.relative_to(self.simulated), is_wrong=path.match("events/*"))
+            yield f"{day}, its events wrong"
+            self.mends()
+            yield f"{day} again, put right"
+            yield self.errs()
+        while True:
+            self.mends()
+            yield "put right"
+            yield self.errs()
+
+    def comes(self, path: Path, *, is_wrong: bool) -> None:
+        content = (self.simulated / path).read_text(encoding="utf-8")
+        target = self.landing / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(wrong(content) if is_wrong else content, encoding="utf-8")
+        if is_wrong:
+            self.wrong.add(path)
+
+    def errs(self) -> str:
+        there = sorted(path.relative_to(self.landing) for path in self.landing.glob("*/*"))
+        chosen = self.chance.sample(there, 2)
+        for path in chosen:
+            self.comes(path, is_wrong=True)
+        return f"{' and '.join(map(str, chosen))} sent again, wrong"
+
+    def mends(self) -> None:
+        for path in sorted(self.wrong):
+            self.comes(path, is_wrong=False)
+        self.wrong.clear()
+
+
+@dataclass
+class Victim:
+    """A home whose runs are killed."""
+
+    config: Path
+    home: Home
+    deliveries: Deliveries
+    chance: random.Random
+    context: ForkServerContext
+    # How long the newest run took that was left to end; the first ones are killed as they begin.
+    seconds: float = 3.0
+    n_runs: int = 0
+    killed_in: Counter[str] = field(default_factory=Counter[str])
+    n_killed_at_work: int = 0
+    n_killed_wholly: int = 0
+
+    def suffers(self) -> None:
+        """Files arrive; each time a run is started that is killed, or now and then left to end."""
+        for number, arrival in enumerate(self.deliveries.arrivals()):
+            assert number < 2 * N_KILLS, "runs end sooner than they are killed"
+            if number % N_BETWEEN == N_BETWEEN - 1:
+                self.runs(arrival)
+                continue
+            is_at_work = self.has_work()
+            if self.runs(arrival, self.chance.uniform(0.0, STRETCH * self.seconds)):
+                self.killed_in[self.reached()] += 1
+                self.n_killed_at_work += is_at_work
+            if self.killed_in.total() == N_KILLS:
+                break
+        self.deliveries.mends()
+        self.runs("put right")
+
+    def runs(self, arrival: str, moment: float | None = None) -> bool:
+        """A run; whether it was killed, which it is after `moment` seconds."""
+        self.n_runs += 1
+        what = f"run {self.n_runs} in {self.home.folder.name} (what came: {arrival})"
+        arguments = (self.config, self.home.folder, self.log)
+        process = self.context.Process(target=run_in_fork, args=arguments)
+        began = time.monotonic()
+        with STARTING:
+            process.start()
+        is_over = wait([process.sentinel], LIMIT_SECONDS if moment is None else moment)
+        if not is_over:
+            process.kill()
+            wait([process.sentinel])
+        # Takes the exit code of any process that is over, and so must not meet another start.
+        with STARTING:
+            process.join()
+        is_killed = process.exitcode == -signal.SIGKILL
+        if is_killed and moment is not None:
+            return True
+        if is_killed or process.exitcode:
+            end = "waits for ever" if is_killed else "failed"
+            pytest.fail(f"{what} {end}: {self.log.read_text(encoding='utf-8')[-8000:]}")
+        self.seconds = time.monotonic() - began
+        return False
+
+    @property
+    def log(self) -> Path:
+        return self.home.folder / f"run-{self.n_runs}.log"
+
+    def reached(self) -> str:
+        """The step in which a run was killed."""
+        said = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+        return next((step for step in ("clean", "collect") if f" - {step} - " in said), "start")
+
+    def has_work(self) -> bool:
+        """Whether a file is not yet in the clean tables as it lies there."""
+        if not self.home.warehouse.exists():
+            return True
+        sources = [each for each in load_sources(self.config).sources if type(each) is FileSource]
+        found = find_arrivals(sources, self.home.landing, {})
+        try:
+            # Whoever may write would repair what the kill left before the next run has to.
+            with Database(self.home.warehouse, threads=1).connect(read_only=True) as session:
+                if not session.exists(CLEAN[-1]) or changed(session, COLLECTED, found):
+                    return True
+                return session.scalar(
+                    "select count(*) > 0 from raw.loads"
+                    " anti join clean.loads using (source, path, sha256)"
+                )
+        except WarehouseError:
+            # Killed as it was made.
+            return True
+
+    def suffers_wholly(self) -> None:
+        """`siyu run` is killed, and at last left to end."""
+        for earliest, latest in WHOLE_SECONDS:
+            process = whole_run(self.config, self.home)
+            time.sleep(self.chance.uniform(earliest, latest))
+            process.kill()
+            self.n_killed_wholly += process.wait() == -signal.SIGKILL
+            if self.home.analytics.exists():
+                with Database(self.home.analytics).connect(read_only=True) as session:
+                    assert session.scalar("select count(*) from push.push_list") > 0
+        assert whole_run(self.config, self.home).wait(LIMIT_SECONDS) == 0
+
+
+def whole_run(config: Path, home: Home) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", "from pipelines.cli import main; main()", "run"],
         env={**os.environ, "SIYU_CONFIG": str(config), "SIYU_HOME": home.path},
@@ -28,23 +242,67 @@ def start(config: Path, home: Home) -> subprocess.Popen[bytes]:
     )
 
 
+def assert_same(home: Home, other: Home, stages: Sequence[str]) -> None:
+    assert fingerprints(home.warehouse, stages) == fingerprints(other.warehouse, stages)
+    assert vault_rows(home.vault) == vault_rows(other.vault)
+
+
+def assert_nothing_is_left(home: Home) -> None:
+    """No half-made file, no run that seems to be at work, no place in a pool."""
+    assert [path.name for path in home.folder.iterdir() if path.name.startswith(".")] == []
+    with instance_of(home) as instance:
+        assert instance.get_runs(dg.RunsFilter(statuses=AT_WORK)) == []
+        log = instance.event_log_storage
+        pools = [log.get_concurrency_info(key) for key in log.get_concurrency_keys()]
+    assert pools
+    assert [pool.active_slot_count + pool.pending_step_count for pool in pools] == [0] * len(pools)
+
+
 def test_killed_runs_leave_no_trace(
-    tmp_path: Path, config: Path, landing: Path, finished: Home
+    tmp_path: Path,
+    config: Path,
+    landing: Path,
+    finished: Home,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    home = new_home(tmp_path / "home", landing)
-    chance = random.Random(20261122)
-    n_killed = 0
-    for _ in range(N_KILLS):
-        process = start(config, home)
-        time.sleep(chance.uniform(2.0, LONGEST_SECONDS))
-        process.send_signal(signal.SIGKILL)
-        n_killed += process.wait() == -signal.SIGKILL
-        if home.analytics.exists():
-            with Database(home.analytics).connect(read_only=True) as session:
-                assert session.scalar("select count(*) from push.push_list") > 0
-    assert n_killed > 0
-    assert start(config, home).wait(timeout=180) == 0
-    stages = ["raw", "clean", "features", "tags", "recommend", "value", "push", "measure"]
-    assert fingerprints(home.warehouse, stages) == fingerprints(finished.warehouse, stages)
-    left = [path.name for path in home.folder.iterdir() if path.name.startswith(".")]
-    assert left == []
+    # Looking into a home's instance sets it.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    # The process to fork from finds the tests' modules here.
+    monkeypatch.chdir(ROOT)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *IMPORTED_LATE])
+    victims: list[Victim] = []
+    for number in range(N_HOMES):
+        (tmp_path / f"landing {number}").mkdir()
+        home = new_home(tmp_path / f"home {number}", tmp_path / f"landing {number}")
+        chance = random.Random(20261122 + number)
+        deliveries = Deliveries(landing, home.landing, chance)
+        victims.append(Victim(config, home, deliveries, chance, context))
+    with ThreadPoolExecutor(N_HOMES) as threads:
+        list(threads.map(Victim.suffers, victims))
+        for victim in victims:
+            assert_same(victim.home, finished, ["raw", "clean"])
+        killed_in = sum((victim.killed_in for victim in victims), Counter[str]())
+        assert killed_in.total() >= 100
+        assert min(killed_in[step] for step in ("start", "collect", "clean")) >= 5
+        assert sum(victim.n_killed_at_work for victim in victims) >= 60
+        list(threads.map(Victim.suffers_wholly, victims))
+    assert sum(victim.n_killed_wholly for victim in victims) >= N_HOMES
+    later = ["features", "tags", "recommend", "value", "push", "measure"]
+    for victim in victims:
+        assert_same(victim.home, finished, ["raw", "clean", *later])
+        assert_nothing_is_left(victim.home)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 4096, 8192])
+def test_a_database_that_was_killed_in_the_making_is_made_anew(
+    tmp_path: Path, n_bytes: int
+) -> None:
+    with Database(tmp_path / "whole.duckdb").connect():
+        pass
+    # DuckDB writes a file's three headers one after the other.
+    begun = (tmp_path / "whole.duckdb").read_bytes()[:n_bytes]
+    path = tmp_path / "warehouse.duckdb"
+    path.write_bytes(begun)
+    with Database(path).connect() as session:
+        assert session.scalar("select count(*) from duckdb_tables()") == 0
