@@ -23,7 +23,10 @@ def dagster_home(home: Home) -> Path:
     home.dagster.mkdir(parents=True, exist_ok=True)
     settings = home.dagster / "dagster.yaml"
     if not settings.exists():
-        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings)
+        # Whole or not at all: half of it would be taken for the settings.
+        beside = settings.with_suffix(".new")
+        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), beside)
+        beside.replace(settings)
     return home.dagster
 
 

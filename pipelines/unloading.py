@@ -12,7 +12,7 @@ from resources.config.sources import load_sources
 from resources.home import Home
 from resources.keys import Keyring
 from resources.sources.arriving import arrived
-from resources.sources.collection import take_back
+from resources.sources.collection import distrust, take_back
 from resources.sources.files import SourceError
 from resources.sources.pages import Spool
 from resources.vault import Vault
@@ -58,6 +58,7 @@ def unload_files(
                     "next run would load it again; remove it first"
                 )
             paths = [path for path, _ in gone]
+            distrust(session, TABLES, source, paths)
             Vault(path=str(place.vault), keyring=keyring).forget_files(source, paths)
             take_back(session, TABLES, source, paths)
     return gone

@@ -31,6 +31,8 @@ PUBLISHED_STORAGE_VERSION = "v1.0.0"
 SqlError = duckdb.Error
 FileFormatErrors = (duckdb.IOException, duckdb.InvalidInputException)
 
+# DuckDB begins a file with three headers of 4 KiB.
+_HEADER_BYTES = 3 * 4096
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -276,7 +278,11 @@ class Database:
             try:
                 return duckdb.connect(self.path, read_only=read_only, config=settings)
             except duckdb.Error as error:
-                if "Could not set lock" not in str(error):
+                is_locked = "Could not set lock" in str(error)
+                if not is_locked and not read_only and self._is_unfinished():
+                    self.path.unlink()
+                    continue
+                if not is_locked:
                     raise WarehouseError(
                         f"{self.path}: cannot be opened ({_first_line(error)}); "
                         "restore it from a backup, or move it away and run `siyu run` again"
@@ -289,6 +295,14 @@ class Database:
                     ) from error
             time.sleep(delay)
             delay = min(delay * 1.5, 1.0)
+
+    def _is_unfinished(self) -> bool:
+        """Whether the file was never made: killed before its three headers stood, it holds nothing.
+
+        Its maker would hold the lock, which is asked for before the headers are read.
+        """
+        content = self.path.read_bytes() if self.path.stat().st_size < _HEADER_BYTES else None
+        return content is not None and (not content or content[8:12] == b"DUCK")
 
 
 class Warehouse(dg.ConfigurableResource[Any]):

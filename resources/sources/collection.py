@@ -109,6 +109,7 @@ def collect(
             _offer_pseudonyms(session, source.entity, names)
             bad = _rejected(session, batch)
             if source.entity == "members":
+                distrust(session, tables, source.id, files["path"].to_list())
                 _store_addresses(session, vault, source.id, files)
             _write(session, tables, source, files, bad, base_currency, loaded_at)
 
@@ -232,6 +233,21 @@ def _write(
         session.insert(tables.rejected, read_sql("raw/rejected_records.sql"), parameters)
         session.insert(tables.loads, "select * from ledger")
     session.execute("drop table staged; drop table pseudonyms")
+
+
+def distrust(session: Session, tables: RawTables, source_id: str, paths: Sequence[str]) -> None:
+    """Marks loaded files as not to be taken for unchanged, whatever they hold.
+
+    The vault is about to change and is another file: whoever is killed between the two must find
+    that these files have to be loaded again.
+    """
+    files = pl.DataFrame({"path": list(paths)}, schema={"path": pl.String})
+    with session.transaction(), session.offering(files=files):
+        session.execute(
+            f"update {tables.loads.name} set sha256 = '', modified_at = timestamp '1970-01-01'"
+            " where source = $source and path in (select path from files)",
+            {"source": source_id},
+        )
 
 
 def take_back(session: Session, tables: RawTables, source_id: str, paths: Sequence[str]) -> None:
