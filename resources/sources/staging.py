@@ -354,7 +354,9 @@ def _utc(text: str, time_zone: str) -> str:
     """A time as UTC: by its own offset, which a plain cast would drop, else of the zone."""
     local = f"try_cast({text} as timestamp)"
     if time_zone != "UTC":
-        local = f"try(timezone('UTC', timezone({text_literal(time_zone)}, {local})))"
+        # TRY takes no aggregate; bound by a lambda there is none in it.
+        zoned = f"try(timezone('UTC', timezone({text_literal(time_zone)}, told)))"
+        local = f"list_transform([{local}], lambda told: {zoned})[1]"
     return (
         f"case when regexp_matches({text}, {text_literal(_OFFSET)})"
         f" then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
