@@ -115,6 +115,25 @@ def every_record_is_accounted_for(warehouse: Warehouse) -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(asset=ORDERS.asset_key, additional_deps=[EVENTS.asset_key], pool="warehouse")
+def currencies_have_rates(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every amount is in a currency that shop.yaml gives a rate for."""
+    with warehouse.connect() as session:
+        rows = session.rows(
+            "select coalesce(currency, 'none'), count(*) from clean.events"
+            " where fx_rate is null group by currency order by count(*) desc, currency"
+        )
+    lacking = ", ".join(f"{currency} ({n_events} events)" for currency, n_events in rows)
+    return dg.AssetCheckResult(
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"events_without_rate": sum(n_events for _, n_events in rows)},
+        description=f"amounts count as 0 for want of a rate: {lacking}; add fx_rates to shop.yaml"
+        if rows
+        else None,
+    )
+
+
 @dg.asset_check(asset=ORDERS.asset_key, blocking=True, pool="warehouse")
 def orders_reconcile_with_source(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
     """What the source says it holds is found again, to the cent, in the parts it was cut into."""

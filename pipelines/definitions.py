@@ -55,6 +55,7 @@ def build_definitions(
     spanning = [
         checks.reject_rate_is_within_limit,
         checks.every_record_is_accounted_for,
+        checks.currencies_have_rates,
         checks.orders_reconcile_with_source,
         checks.messages_may_be_sent,
         checks.model_beats_popularity,

@@ -106,8 +106,11 @@ class Session:
 
     def table(self, sql: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The column names and at most `limit` rows of a query."""
-        relation = self.connection.sql(sql).limit(limit)
-        return relation.columns, relation.fetchall()
+        relation = cast("duckdb.DuckDBPyRelation | None", self.connection.sql(sql))
+        if relation is None:
+            raise duckdb.InvalidInputException("no rows come of this; ask with a SELECT")
+        limited = relation.limit(limit)
+        return limited.columns, limited.fetchall()
 
     def frame(self, sql: str, parameters: Mapping[str, object] | None = None) -> pl.DataFrame:
         """A query's result as a polars frame."""

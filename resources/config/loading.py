@@ -28,6 +28,26 @@ class Declared(BaseModel):
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice is a mistake, not the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node.
+
+        Raises:
+            ConstructorError: a key stands twice.
+        """
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{name}' stands twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path, model: type[ModelT]) -> ModelT:
     """The file's content as a model.
 
@@ -44,7 +64,9 @@ def load(path: Path, model: type[ModelT]) -> ModelT:
             "SIYU_CONFIG must name a folder with shop.yaml, sources.yaml and campaigns.yaml"
         ) from error
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; correct the date or number") from error
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
@@ -67,9 +89,10 @@ def expand(text: str, environment: Mapping[str, str] = os.environ) -> str:
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
-        if name not in environment:
+        if not environment.get(name):
             raise ConfigError(
-                f"{text!r} needs the environment variable {name}; set it and run again"
+                f"{text!r} needs the environment variable {name}, which is not set or empty; "
+                "set it and run again"
             )
         return environment[name]
 
@@ -113,8 +136,10 @@ def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list
     for part in location:
         field = current.model_fields.get(part) if _is_model(current) else None
         if field is None and isinstance(part, str) and (kinds := _models_within(current)):
-            current = next(each for each in kinds if part in _kinds_of(each))
-            continue
+            meant = next((each for each in kinds if part in _kinds_of(each)), None)
+            if meant is not None:
+                current = meant
+                continue
         keys.append(str(part))
         if field is not None:
             within = _models_within(field.annotation)

@@ -47,7 +47,6 @@ def _known_zone(name: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Days = Annotated[int, Field(gt=0)]
@@ -67,6 +66,29 @@ _MINOR_UNITS = {
 def minor_units(currency: str) -> int:
     """Decimal places of a currency that can be paid, by ISO 4217: yen have none."""
     return _MINOR_UNITS.get(currency, 2)
+
+
+# ISO 4217, without funds, metals and test codes.
+_CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
+    BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL
+    GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW
+    KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN
+    NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK
+    SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYI UYU
+    UYW UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
+    """.split()
+)
+
+
+def _known_currency(code: str) -> str:
+    if code not in _CURRENCIES:
+        raise ValueError("expected an ISO 4217 currency such as CNY")
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_known_currency)]
 
 
 class FxRate(Declared):
@@ -250,6 +272,15 @@ class Shop(Declared):
     rfm: Rfm = Rfm()
     push: Push = Push()
     simulation: SimulationSettings | None = None
+
+    @model_validator(mode="after")
+    def _base_is_one(self) -> "Shop":
+        if any(each.currency == self.base_currency for each in self.fx_rates):
+            raise ValueError(
+                f"'fx_rates' give a rate for the base currency {self.base_currency}; "
+                "expected none, it is 1"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

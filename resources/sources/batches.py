@@ -21,13 +21,19 @@ _READERS = 4
 class Batch:
     """Files of one source that are loaded in one transaction.
 
-    `sha256` are the hashes of the files' bytes, in the order of `arrivals`; `lines` are the lines
-    of all of them (see `read_lines`); none for tables (csv, parquet), which DuckDB reads.
+    `hashes` are those of the files' bytes, in the order of `arrivals`, being worked out; `lines`
+    are the lines of all files (see `read_lines`), none for tables (csv, parquet), which DuckDB
+    reads.
     """
 
     arrivals: Sequence[Arrival]
-    sha256: Sequence[str]
+    hashes: Sequence[Future[str]]
     lines: pa.Table
+
+    @property
+    def sha256(self) -> list[str]:
+        """The hashes; waits for them."""
+        return [each.result() for each in self.hashes]
 
 
 def written_as(source: Source) -> str:
@@ -84,17 +90,16 @@ def _read(
     group: Sequence[Arrival], readers: ThreadPoolExecutor, hashers: ThreadPoolExecutor
 ) -> Batch:
     if not _is_lines(group[0].source):
-        return Batch(group, [arrival.sha256() for arrival in group], NO_LINES)
+        return Batch(group, [hashers.submit(arrival.sha256) for arrival in group], NO_LINES)
     found = list(readers.map(_read_file, group, repeat(hashers)))
-    return Batch(group, [sha256 for sha256, _ in found], pa.concat_tables(t for _, t in found))
+    return Batch(group, [hashed for hashed, _ in found], pa.concat_tables(t for _, t in found))
 
 
-def _read_file(arrival: Arrival, hashers: ThreadPoolExecutor) -> tuple[str, pa.Table]:
+def _read_file(arrival: Arrival, hashers: ThreadPoolExecutor) -> tuple[Future[str], pa.Table]:
     try:
         stored = arrival.file.read_bytes()
     except OSError as error:
         raise unreadable(arrival.source, arrival.file, error.strerror or str(error)) from error
-    # Hashing waits for nobody, and a large first file is waited for by all.
-    hashed = hashers.submit(hashlib.sha256, stored)
-    lines = read_lines(arrival.decompressed(stored), arrival.path)
-    return hashed.result().hexdigest(), lines
+    # Only the ledger waits for the hash, and it is written last.
+    hashed = hashers.submit(lambda: hashlib.sha256(stored).hexdigest())
+    return hashed, read_lines(arrival.decompressed(stored), arrival.path)

@@ -111,7 +111,8 @@ def collect(
             if source.entity == "members":
                 distrust(session, tables, source.id, files["path"].to_list())
                 _store_addresses(session, vault, source.id, files)
-            _write(session, tables, source, files, bad, base_currency, loaded_at)
+            hashed = files.with_columns(pl.Series("sha256", batch.sha256, dtype=pl.String))
+            _write(session, tables, source, hashed, bad, base_currency, loaded_at)
 
 
 def _staged_columns(session: Session) -> set[str]:
@@ -291,7 +292,6 @@ def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
             # The end of the load date, a day later.
             "latest_at": [midnight(arrival.load_date + late) for arrival in arrivals],
             "load_date": [arrival.load_date for arrival in arrivals],
-            "sha256": batch.sha256,
             "declaration": [arrival.source.fingerprint for arrival in arrivals],
             "n_bytes": [arrival.n_bytes for arrival in arrivals],
             "modified_at": [arrival.modified_at for arrival in arrivals],

@@ -28,6 +28,7 @@ _WHO = (
     r"|idfa|idfv|imei|oaid|username|nickname|surname|receiver|recipient|consignee|contacts?"
     r"|passport(?:[_-]?(?:number|no))?|birth[_-]?(?:day|date)|date[_-]?of[_-]?birth|dob"
     r"|latitude|longitude|lat|lng|wechat|weixin|whatsapp"
+    r"|password|passwd|pwd|secret|api[_-]?key|authorization|(?:\w+[_-])?token"
     r"|姓名|昵称|手机号?码?|电话|邮箱|地址|收货人|收件人|联系人|身份证号?"
 )
 # A key that names a person directly, at any depth of a JSON text, however it is spelt.

@@ -197,7 +197,7 @@ def _open_csv(session: Session, arrival: Arrival, delimiter: str) -> None:
         arrival.read()
     session.execute(
         "create or replace temp table parsed as select row_number() over () as ordinal, *"
-        " from read_csv($file, header = true, all_varchar = true, strict_mode = false,"
+        " from read_csv($file, header = true, all_varchar = true, strict_mode = true,"
         " store_rejects = true, sample_size = 20480, delim = $delimiter, quote = '\"',"
         f" escape = '\"', max_line_size = {_LONGEST_LINE})",
         {"file": str(arrival.file), "delimiter": delimiter},

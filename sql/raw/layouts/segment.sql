@@ -21,7 +21,7 @@ with parsed as (
 ),
 fields as (
     select
-        path, line, text, is_utf8,
+        path, line, text, is_utf8, is_object,
         case when is_object then
             json_extract_string(text, [
                 '$.messageId', '$.type', '$.event', '$.anonymousId', '$.userId',
@@ -37,60 +37,75 @@ fields as (
         end as keys
     from parsed
 ),
+-- Out of the list once: every look into it costs.
+named as (
+    select
+        path, line, text, is_utf8, is_object, keys[1] as keys, len(keys[1]) as n_keys,
+        len(keys[2]) as n_keys_of_context, len(keys[3]) as n_keys_of_properties,
+        len(keys[4]) as n_keys_of_traits,
+        f[1] as message_said, f[2] as type_said, f[3] as event_said, f[4] as anonymous_said,
+        f[5] as user_said, f[6] as original_said, f[7] as timestamp_said, f[8] as sent_said,
+        f[9] as received_said, f[10] as agent_said, f[11] as locale_said, f[12] as zone_said,
+        f[13] as country_said, f[14] as channel_said, f[15] as properties_said,
+        f[16] as traits_said, f[17] as name_said, f[18] as previous_said, f[19] as group_said,
+        f[20] as ip_said, f[21] as rudder_said, f[22] as request_ip_said
+    from fields
+),
 typed as (
     select
-        path, line, text, is_utf8, f, keys,
-        lower(f[2]) as event_type,
-        utc(coalesce(f[6], f[7])) as occurred_at,
-        utc(f[8]) as sent_at,
-        utc(f[9]) as received_at,
+        *,
+        lower(type_said) as event_type,
+        utc(coalesce(original_said, timestamp_said)) as occurred_at,
+        utc(sent_said) as sent_at,
+        utc(received_said) as received_at,
         -- NULL: says none. What begins like an object and has no keys may be a text.
         case
-            when f[15] is null then null
-            when not starts_with(f[15], '{') then false
-            when len(keys[3]) > 0 then true
+            when properties_said is null then null
+            when not starts_with(properties_said, '{') then false
+            when n_keys_of_properties > 0 then true
             else json_type(text, '$.properties') = 'OBJECT'
         end as has_properties,
         case
-            when f[16] is null then null
-            when not starts_with(f[16], '{') then false
-            when len(keys[4]) > 0 then true
+            when traits_said is null then null
+            when not starts_with(traits_said, '{') then false
+            when n_keys_of_traits > 0 then true
             else json_type(text, '$.traits') = 'OBJECT'
         end as has_traits,
         case
-            when len(keys[2]) > 0 then true
-            when f is not null then json_type(text, '$.context') = 'OBJECT'
+            when n_keys_of_context > 0 then true
+            when is_object then json_type(text, '$.context') = 'OBJECT'
         end as has_context
-    from fields
+    from named
 ),
 judged as (
     select
         *,
         case
             when not is_utf8 then 'not UTF-8'
-            when f is null then 'not a JSON object'
-            when case when f[2] is null then json_type(text, '$.batch') = 'ARRAY' end
+            when is_object is not true then 'not a JSON object'
+            when case when type_said is null then json_type(text, '$.batch') = 'ARRAY' end
                 then 'a batch of calls; write its calls one per line (jq -c ".batch[]")'
-            when coalesce(f[2], '') = '' then 'type is missing'
+            when coalesce(type_said, '') = '' then 'type is missing'
             when not contains('|track|identify|page|screen|group|alias|', '|' || event_type || '|')
                 then 'type is none of track, identify, page, screen, group, alias'
-            when event_type = 'track' and coalesce(f[3], '') = ''
+            when event_type = 'track' and coalesce(event_said, '') = ''
                 then 'event is missing on a track call'
-            when event_type = 'identify' and coalesce(f[4], '') = '' and coalesce(f[5], '') = ''
+            when event_type = 'identify' and coalesce(anonymous_said, '') = ''
+                and coalesce(user_said, '') = ''
                 then 'userId and anonymousId are missing on an identify call'
-            when event_type = 'group' and coalesce(f[19], '') = ''
+            when event_type = 'group' and coalesce(group_said, '') = ''
                 then 'groupId is missing on a group call'
-            when event_type = 'alias' and coalesce(f[18], '') = ''
+            when event_type = 'alias' and coalesce(previous_said, '') = ''
                 then 'previousId is missing on an alias call'
-            when event_type = 'alias' and coalesce(f[5], '') = ''
+            when event_type = 'alias' and coalesce(user_said, '') = ''
                 then 'userId is missing on an alias call'
             when not has_properties then 'properties are not an object'
             when not has_traits then 'traits are not an object'
-            when coalesce(f[6], f[7]) is not null and occurred_at is null
+            when coalesce(original_said, timestamp_said) is not null and occurred_at is null
                 then 'originalTimestamp is not an ISO 8601 time'
-            when f[9] is not null and received_at is null
+            when received_said is not null and received_at is null
                 then 'receivedAt is not an ISO 8601 time'
-            when f[8] is not null and sent_at is null then 'sentAt is not an ISO 8601 time'
+            when sent_said is not null and sent_at is null then 'sentAt is not an ISO 8601 time'
             when greatest(occurred_at, received_at, sent_at) >= timestamp '2101-01-01'
                 or least(occurred_at, received_at, sent_at) < timestamp '1990-01-01'
                 then 'a time lies outside 1990 to 2100'
@@ -100,23 +115,26 @@ judged as (
 counted as (
     select
         *,
-        event_type not in ('track', 'page', 'screen') and f[16] is not null as keeps_properties,
+        event_type not in ('track', 'page', 'screen') and traits_said is not null
+            as keeps_properties,
         -- Of the keys that go, those seen to be there. An object with no more keys than these has
         -- no others; one with more may still have but keys that go.
-        1 + (f[1] is not null)::tinyint + (f[6] is not null)::tinyint
-            + (f[8] is not null)::tinyint + (f[9] is not null)::tinyint
-            + case when f[4] is not null then 1
-                else list_contains(keys[1], 'anonymousId')::tinyint end
-            + case when f[5] is not null then 1
-                else list_contains(keys[1], 'userId')::tinyint end
-            + (case when event_type = 'track' then f[3] else f[17] end is not null)::tinyint
-            + (f[6] is null and f[7] is not null)::tinyint
-            + (f[15] is not null and not keeps_properties)::tinyint
-            + (f[16] is not null)::tinyint + (f[18] is not null)::tinyint
-            + (f[21] is not null)::tinyint + (f[22] is not null)::tinyint as n_gone,
-        (f[20] is not null)::tinyint + (f[10] is not null)::tinyint
-            + (f[11] is not null)::tinyint + (f[12] is not null)::tinyint
-            + (f[13] is not null)::tinyint + (f[14] is not null)::tinyint as n_gone_of_context
+        1 + (message_said is not null)::tinyint + (original_said is not null)::tinyint
+            + (sent_said is not null)::tinyint + (received_said is not null)::tinyint
+            + case when anonymous_said is not null then 1
+                else list_contains(keys, 'anonymousId')::tinyint end
+            + case when user_said is not null then 1
+                else list_contains(keys, 'userId')::tinyint end
+            + (case when event_type = 'track' then event_said else name_said end
+                is not null)::tinyint
+            + (original_said is null and timestamp_said is not null)::tinyint
+            + (properties_said is not null and not keeps_properties)::tinyint
+            + (traits_said is not null)::tinyint + (previous_said is not null)::tinyint
+            + (rudder_said is not null)::tinyint + (request_ip_said is not null)::tinyint as n_gone,
+        (ip_said is not null)::tinyint + (agent_said is not null)::tinyint
+            + (locale_said is not null)::tinyint + (zone_said is not null)::tinyint
+            + (country_said is not null)::tinyint + (channel_said is not null)::tinyint
+            as n_gone_of_context
     from judged
 ),
 patched as (
@@ -124,7 +142,7 @@ patched as (
         *,
         case
             when case
-                when len(keys[2]) > n_gone_of_context then json_type(text, '$.context.device')
+                when n_keys_of_context > n_gone_of_context then json_type(text, '$.context.device')
             end = 'OBJECT'
                 then '{"ip":null,"traits":null,"externalIds":null,"userAgent":null,"locale":null,'
                     '"timezone":null,"country":null,"channel":null,"device":{"id":null,'
@@ -141,52 +159,60 @@ select
     case when reason is not null then text end as payload,
     -- Without an id, one from what the call says; of calls without a time each counts.
     case
-        when coalesce(f[1], '') <> '' then f[1]
+        when coalesce(message_said, '') <> '' then message_said
         when reason is null then 'content:'
-            || md5(concat_ws('|', event_type, f[3], f[17], f[6], f[7], f[8], f[9], f[15]))
-            || case when coalesce(f[6], f[7], f[8], f[9]) is null then ':' || line else '' end
+            || md5(concat_ws(
+                '|', event_type, event_said, name_said, original_said, timestamp_said, sent_said,
+                received_said, properties_said
+            ))
+            || case
+                when coalesce(original_said, timestamp_said, sent_said, received_said) is null
+                    then ':' || line
+                else ''
+            end
     end as message_id,
     event_type,
-    case when event_type = 'track' then f[3] end as event_name,
+    case when event_type = 'track' then event_said end as event_name,
     -- An alias says that the visitor, or the user under her previous id, is the user.
-    nullif(case when event_type = 'alias' then f[18] else f[4] end, '') as anonymous_key,
-    nullif(f[5], '') as user_key,
+    nullif(case when event_type = 'alias' then previous_said else anonymous_said end, '')
+        as anonymous_key,
+    nullif(user_said, '') as user_key,
     occurred_at,
     sent_at,
     received_at,
-    f[10] as user_agent,
-    f[11] as locale,
-    f[12] as time_zone,
-    f[13] as country,
-    f[14] as channel,
+    agent_said as user_agent,
+    locale_said as locale,
+    zone_said as time_zone,
+    country_said as country,
+    channel_said as channel,
     -- What a track call says of its person stays behind; what an identify call says, raw.events
     -- cuts down.
     case
         when reason is not null then null
-        when event_type in ('page', 'screen') and f[17] is not null
-            then cast(
-                json_merge_patch(json_object('name', f[17]), coalesce(f[15], '{}')) as varchar
-            )
-        when event_type in ('track', 'page', 'screen') then coalesce(f[15], '{}')
-        else coalesce(f[16], f[15], '{}')
+        when event_type in ('page', 'screen') and name_said is not null
+            then cast(json_merge_patch(
+                json_object('name', name_said), coalesce(properties_said, '{}')
+            ) as varchar)
+        when event_type in ('track', 'page', 'screen') then coalesce(properties_said, '{}')
+        else coalesce(traits_said, properties_said, '{}')
     end as properties,
     -- What no column holds and what names nobody: a merge patch takes the rest out.
     case
         when reason is not null then null
-        when len(keys[1]) = n_gone then '{}'
-        when has_context is not true or len(keys[1]) > n_gone + 1 then
+        when n_keys = n_gone then '{}'
+        when has_context is not true or n_keys > n_gone + 1 then
             cast(json_merge_patch(
                 text,
                 '{"messageId":null,"type":null,"userId":null,"anonymousId":null,"previousId":null,'
                 || '"traits":null,"userProperties":null,"rudderId":null,"request_ip":null,'
                 || '"originalTimestamp":null,"sentAt":null,"receivedAt":null'
-                || case when f[6] is null then ',"timestamp":null' else '' end
+                || case when original_said is null then ',"timestamp":null' else '' end
                 || case when event_type = 'track' then ',"event":null' else ',"name":null' end
                 || case when keeps_properties then '' else ',"properties":null' end
                 || case when has_context then ',"context":' || gone_of_context else '' end
                 || '}'
             ) as varchar)
-        when len(keys[2]) = n_gone_of_context then '{"context":{}}'
+        when n_keys_of_context = n_gone_of_context then '{"context":{}}'
         else '{"context":' || cast(json_merge_patch(
             json_extract(text, '$.context'), gone_of_context
         ) as varchar) || '}'

@@ -195,6 +195,8 @@ def test_an_id_may_be_declared_once(tmp_path):
     ("variants", "expected"),
     [
         ({"holdout": {"share": 1, "template": "x"}}, "a variant cannot be called holdout"),
+        ({"a": {"share": 1, "template": "{product_titel}"}}, "product_titel"),
+        ({"a": {"share": None, "template": "x"}}, "campaigns.0.variants.a.share"),
         ({"a": {"share": 0.4, "template": "x"}}, "add up to 0.4; expected 1"),
         (
             {

@@ -1,11 +1,12 @@
 """Configuration: a mistake is one line that names file, key and what was expected."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from resources.config.loading import ConfigError, expand
-from resources.config.shop import PRESETS, Shop, load_shop
+from resources.config.shop import PRESETS, FxRate, Shop, load_shop
 from resources.config.sources import load_sources
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,3 +95,30 @@ def test_a_preset_gives_way_to_what_is_declared(industry: str) -> None:
     assert shop.interest.half_life_days == 7
     for name, value in PRESETS[industry].get("lifecycle", {}).items():
         assert getattr(shop.lifecycle, name) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("starts_on: 2027-02-30\n", "day is out of range"),
+        ("name: a\ntime_zone: UTC\nname: b\n", "line 3: key 'name' stands twice"),
+        (SHOP.replace("CNY", "RMB"), "expected an ISO 4217 currency such as CNY, found 'RMB'"),
+    ],
+)
+def test_what_yaml_alone_would_take_is_a_mistake(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_shop(tmp_path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rate_for_the_base_currency_is_refused() -> None:
+    with pytest.raises(ValueError, match="a rate for the base currency CNY"):
+        Shop(
+            name="a",
+            time_zone="UTC",
+            base_currency="CNY",
+            first_load_date=dt.date(2026, 1, 1),
+            fx_rates=(FxRate(currency="CNY", valid_from=dt.date(2026, 1, 1), rate=7.1),),
+        )

@@ -31,7 +31,10 @@ class Holder(Declared):
 
 def read(folder: Path, more: str = "") -> RestApiSource:
     lines = "".join(f"  {line}\n" for line in more.splitlines())
-    (folder / "sources.yaml").write_text(GOOD + lines, encoding="utf-8")
+    # What is given takes the place of what is good.
+    given = {line.split(":")[0] for line in lines.splitlines()}
+    good = "".join(line for line in GOOD.splitlines(True) if line.split(":")[0] not in given)
+    (folder / "sources.yaml").write_text(good + lines, encoding="utf-8")
     return load(folder / "sources.yaml", Holder).source
 
 
