@@ -4,8 +4,11 @@ Whatever the format, `staged` has path, line, reason (NULL: accepted), payload a
 its entity; people are still in clear there (`user_key`, `anonymous_key`, `addresses`).
 """
 
+import codecs
+import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -190,15 +193,18 @@ def _open_parquet(session: Session, arrival: Arrival) -> None:
 
 
 def _open_csv(session: Session, arrival: Arrival, delimiter: str) -> None:
+    # DuckDB reads archives by itself, but takes what a cut zstd file begins with for the whole.
+    content = arrival.read() if arrival.file.suffix in COMPRESSIONS else None
+    columns = ", ".join(
+        f"{text_literal(name)}: 'varchar'" for name in _header(arrival, delimiter, content)
+    )
     # Only rows in the file's order can be numbered.
     session.execute("set preserve_insertion_order = true")
-    if arrival.file.suffix in COMPRESSIONS:
-        # DuckDB reads archives by itself, but takes what a cut zstd file begins with for the whole.
-        arrival.read()
+    # Nothing is guessed from the data: one broken line would change how all are read.
     session.execute(
         "create or replace temp table parsed as select row_number() over () as ordinal, *"
-        " from read_csv($file, header = true, all_varchar = true, strict_mode = true,"
-        " store_rejects = true, sample_size = 20480, delim = $delimiter, quote = '\"',"
+        f" from read_csv($file, auto_detect = false, header = true, columns = {{{columns}}},"
+        " strict_mode = true, store_rejects = true, delim = $delimiter, quote = '\"',"
         f" escape = '\"', max_line_size = {_LONGEST_LINE})",
         {"file": str(arrival.file), "delimiter": delimiter},
     )
@@ -218,6 +224,27 @@ def _open_csv(session: Session, arrival: Arrival, delimiter: str) -> None:
         f" * exclude (ordinal), {text_literal(arrival.path)} as {_PATH} from parsed;"
         " drop table parsed; create or replace temp view records as from numbered"
     )
+
+
+def _header(arrival: Arrival, delimiter: str, content: bytes | None) -> list[str]:
+    """The names of a table's columns, from its first line."""
+    if content is None:
+        with arrival.file.open("rb") as file:
+            line = file.readline(_LONGEST_LINE)
+    else:
+        line = content.partition(b"\n")[0]
+    try:
+        text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise unreadable(arrival.source, arrival.file, "its header is not UTF-8") from error
+    names = next(csv.reader([text], delimiter=delimiter), list[str]())
+    folded = Counter(map(_folded, names))
+    if not names or "" in folded:
+        problem = "expected a header that names every column"
+        raise unreadable(arrival.source, arrival.file, problem)
+    if twice := [name for name, count in folded.items() if count > 1]:
+        raise unreadable(arrival.source, arrival.file, f"column {twice[0]!r} stands twice")
+    return names
 
 
 def _open_objects(session: Session, source: Source, batch: Batch) -> None:

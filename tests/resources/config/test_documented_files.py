@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from resources.config.source import FileSource
+from resources.config.source import FIELDS, FileSource
 from resources.config.web_log_source import WebLogSource
 from resources.sources.web_log import variables
 
@@ -31,3 +31,13 @@ def test_every_example_loads(page: str, n_sources: int) -> None:
 def test_the_documented_format_has_the_cookie() -> None:
     log = WebLogSource.model_validate(examples("web_log.md")[0])
     assert variables(log.log_format)[-1] == "cookie_siyu_id"
+
+
+@pytest.mark.parametrize("entity", sorted(FIELDS))
+def test_every_field_of_a_map_is_on_the_page(entity: str) -> None:
+    page = (PAGES.parent / "sources.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{entity}` \| (.*) \|$", page, re.MULTILINE)
+    told = {
+        name.strip("*"): name.startswith("*") for name in re.sub(r" \([^)]*\)", "", row).split(", ")
+    }
+    assert told == FIELDS[entity]

@@ -229,6 +229,44 @@ def test_a_mapped_table_keeps_the_line_of_every_record(shop: Shop) -> None:
     assert shop.rows("select n_records, n_rejected, control_total from raw.loads")[0][:2] == (4, 2)
 
 
+def test_a_broken_line_of_a_table_takes_no_other_with_it(shop: Shop) -> None:
+    shop.lands(
+        "orders.csv",
+        "order_id,customer,when,price\n"
+        "1,ann,2026-07-01,1\n"
+        '2,"ann,2026-07-01,2\n'
+        "3,ann,2026-07-01,3\n"
+        '4,"ann",2026-07-01,4\n'
+        "5,ann,2026-07-01,5\n"
+        "6,ann,2026-07-01,6,surplus\n"
+        "7,ann\n"
+        '8,"a ""b""",2026-07-01,8\n',
+    )
+    shop.collects(ORDERS)
+    found = shop.rows("select properties->>'$.order_id' from raw.events order by line")
+    assert found == [("1",), ("5",), ("8",)]
+    reasons = [reason for (reason,) in shop.rows("select reason from raw.rejected_records")]
+    assert len(reasons) == 3
+    assert any("unterminated quote" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "expected a header"),
+        ("a,,b\n1,2,3\n", "expected a header"),
+        ("price,Price\n1,2\n", "column 'price' stands twice"),
+        (b"pr\xffce\n1\n", "its header is not UTF-8"),
+    ],
+)
+def test_a_table_without_a_header_is_one_line(
+    shop: Shop, content: str | bytes, problem: str
+) -> None:
+    shop.lands("orders.csv", content)
+    with pytest.raises(SourceError, match=problem):
+        shop.collects(ORDERS)
+
+
 def test_a_record_without_an_id_gets_one_from_what_it_says(shop: Shop) -> None:
     def ids(content: str) -> list[str]:
         shop.lands("orders.csv", "order_id,customer,when,price\n" + content)
