@@ -605,7 +605,7 @@ def test_the_password_is_shown_nowhere(server: Server, tmp_path: Path) -> None:
             list(pages(source(), None, environment={"SHOP_MONGO": uri}))
         assert words in str(refused.value)
         assert PASSWORD not in "".join(traceback.format_exception(refused.value))
-    with pytest.raises(ConfigError, match="SHOP_MONGO; set it and run again"):
+    with pytest.raises(ConfigError, match="SHOP_MONGO, which is not set or empty; set it"):
         list(pages(source(), None, environment={}))
     declared = source().model_dump(mode="json", exclude_defaults=True) | {"uri": right}
     file = tmp_path / "sources.yaml"

@@ -554,7 +554,7 @@ def test_the_password_is_shown_nowhere(shop: Shop, tmp_path: Path) -> None:
             list(pages(source(), None, environment={"SHOP_PG": dsn}))
         assert words in str(refused.value)
         assert PASSWORD not in "".join(traceback.format_exception(refused.value))
-    with pytest.raises(ConfigError, match="SHOP_PG; set it and run again"):
+    with pytest.raises(ConfigError, match="SHOP_PG, which is not set or empty; set it"):
         list(pages(source(), None, environment={}))
     declared = source().model_dump(mode="json", exclude_defaults=True) | {"dsn": right}
     file = tmp_path / "sources.yaml"
