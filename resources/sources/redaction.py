@@ -11,6 +11,8 @@ of other countries are known by their plus sign.
 
 import re
 
+from resources.warehouse import text_literal
+
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _WHOSE = (
     r"(?:(?:shipping|billing|delivery|receiver|recipient|consignee|contact|customer|client|buyer"
@@ -67,20 +69,16 @@ HARMLESS_TRAITS = (
 )
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _masked_phones(sql: str) -> str:
     # A match takes its neighbours with it: of two numbers side by side the second goes second.
-    sql = f"regexp_replace({sql}, {_literal(_ID_VALUE)}, '\\1{_GUARD}\\2', 'g')"
+    sql = f"regexp_replace({sql}, {text_literal(_ID_VALUE)}, '\\1{_GUARD}\\2', 'g')"
     for pattern, mask in ((_BARE_PHONE, "\\1null\\2"), (_PHONE, "\\1***\\2")):
         for _ in range(2):
-            sql = f"regexp_replace({sql}, {_literal(pattern)}, '{mask}', 'g')"
+            sql = f"regexp_replace({sql}, {text_literal(pattern)}, '{mask}', 'g')"
     return f"replace({sql}, '{_GUARD}', '')"
 
 
-_HARMLESS_PATHS = ", ".join(_literal(f"$.{key}") for key in HARMLESS_TRAITS)
+_HARMLESS_PATHS = ", ".join(text_literal(f"$.{key}") for key in HARMLESS_TRAITS)
 # Macros for SQL: `redacted` takes persons out of the JSON that an event says (`redacted_text` out
 # of a plain text),
 # `harmless` leaves of what is said of a person only HARMLESS_TRAITS, scalars and plain lists.
@@ -88,28 +86,28 @@ _HARMLESS_PATHS = ", ".join(_literal(f"$.{key}") for key in HARMLESS_TRAITS)
 MACROS = f"""
 create or replace temp macro without_direct_keys(said) as
     case
-        when not regexp_matches(said, {_literal(DIRECT_KEY)}) then said
+        when not regexp_matches(said, {text_literal(DIRECT_KEY)}) then said
         -- Nested deeper than the pattern reaches: nothing of it is kept.
         when regexp_matches(
-            regexp_replace(said, {_literal(DIRECT_PAIR)}, '"\\1":null', 'g'),
-            {_literal(_TOO_DEEP)}
+            regexp_replace(said, {text_literal(DIRECT_PAIR)}, '"\\1":null', 'g'),
+            {text_literal(_TOO_DEEP)}
         ) then '{{}}'
-        else regexp_replace(said, {_literal(DIRECT_PAIR)}, '"\\1":null', 'g')
+        else regexp_replace(said, {text_literal(DIRECT_PAIR)}, '"\\1":null', 'g')
     end;
 create or replace temp macro without_emails(said) as
     case
         when contains(said, '@')
-            then regexp_replace(said, {_literal(f"({_ESCAPE})?{EMAIL}")}, '\\1***', 'g')
+            then regexp_replace(said, {text_literal(f"({_ESCAPE})?{EMAIL}")}, '\\1***', 'g')
         else said
     end;
 create or replace temp macro without_phones(said) as
     case
-        when regexp_matches(said, {_literal(_MOBILE + "|" + _ABROAD)})
+        when regexp_matches(said, {text_literal(_MOBILE + "|" + _ABROAD)})
             then {_masked_phones("said")}
         else said
     end;
 create or replace temp macro is_suspect(said) as
-    regexp_matches(said, {_literal(f"{DIRECT_KEY}|@|{_MOBILE}|{_ABROAD}")});
+    regexp_matches(said, {text_literal(f"{DIRECT_KEY}|@|{_MOBILE}|{_ABROAD}")});
 create or replace temp macro redacted_text(said) as
     -- A macro's argument is copied wherever the macro names it; a lambda's is worked out once.
     list_transform(
@@ -130,7 +128,7 @@ create or replace temp macro harmless_of(valid) as
             list_transform(
                 list_filter(
                     list_zip(
-                        [{", ".join(map(_literal, HARMLESS_TRAITS))}],
+                        [{", ".join(map(text_literal, HARMLESS_TRAITS))}],
                         json_type(valid, [{_HARMLESS_PATHS}]),
                         json_extract(valid, [{_HARMLESS_PATHS}])
                     ),

@@ -7,6 +7,8 @@ import itertools
 import re
 from typing import Literal
 
+from resources.warehouse import text_literal
+
 # nginx's predefined `combined` (ngx_http_log_module) and Apache's CLF (mod_log_config).
 FORMATS = {
     "common": '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent',
@@ -136,7 +138,7 @@ def requests(
         return f"coalesce({', '.join(given)})" if given else "cast(null as varchar)"
 
     clock = next(name for name in _TIMES if name in names)
-    listed = ", ".join(_literal(name) for name in names)
+    listed = ", ".join(text_literal(name) for name in names)
     request = value("request")
     target = f"coalesce({value('request_uri')}, split_part({request}, ' ', 2))"
     if "request" not in names and "request_uri" not in names:
@@ -147,14 +149,14 @@ def requests(
         method = "'GET'"
     visited = [value(f"cookie_{cookie}")] if cookie else []
     if cookie and "http_cookie" in names:
-        inside = _literal(rf"(?:^|;\s*){re.escape(cookie)}=([^;]*)")
+        inside = text_literal(rf"(?:^|;\s*){re.escape(cookie)}=([^;]*)")
         visited.append(f"nullif(regexp_extract({value('http_cookie')}, {inside}, 1), '')")
     if visitor == "ip_and_agent":
         forwarded = f"nullif(trim(split_part({value('http_x_forwarded_for')}, ',', 1)), '')"
         address = f"coalesce({forwarded}, {value('http_x_real_ip', 'remote_addr')})"
         visited.append(f"{address} || ' ' || coalesce({value('http_user_agent')}, '')")
     others = ", ".join(
-        f"{_literal(name.removeprefix('arg_'))}, {value(name)}"
+        f"{text_literal(name.removeprefix('arg_'))}, {value(name)}"
         for name in names
         if name not in _READ and not _PERSONAL.search(name)
     )
@@ -168,7 +170,7 @@ def requests(
             regexp_replace({target}, '^https?://[^/?#]*', ''), {_ESCAPED}, '%\\1', 'g'
         ) as target,
         regexp_matches(
-            regexp_replace({target}, '[?#].*$', ''), {_literal(ignore)}
+            regexp_replace({target}, '[?#].*$', ''), {text_literal(ignore)}
         ) as is_ignored,
         try_cast({value("status")} as integer) as status,
         try_cast({value("body_bytes_sent", "bytes_sent")} as bigint) as n_bytes,
@@ -176,14 +178,10 @@ def requests(
         replace({value("http_user_agent")}, '\\"', '"') as user_agent,
         coalesce({", ".join([*visited, "cast(null as varchar)"])}) as visitor_key,
         cast(json_object({others}) as varchar) as others,
-        {_literal(pixel) if pixel else "cast(null as varchar)"} as pixel,
-        {_literal(user_parameter)} as user_parameter
+        {text_literal(pixel) if pixel else "cast(null as varchar)"} as pixel,
+        {text_literal(user_parameter)} as user_parameter
     from (
-        select *, regexp_extract(text, {_literal(pattern(log_format))}, [{listed}]) as fields
+        select *, regexp_extract(text, {text_literal(pattern(log_format))}, [{listed}]) as fields
         from lines
         where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
     )"""
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
