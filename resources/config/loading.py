@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resources.failure import Failure
 
-_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 
 class ConfigError(Failure):
@@ -96,7 +96,7 @@ def expand(text: str, environment: Mapping[str, str] = os.environ) -> str:
             )
         return environment[name]
 
-    return _VARIABLE.sub(value, text)
+    return VARIABLE.sub(value, text)
 
 
 def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -> str:

@@ -4,32 +4,26 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from resources.config.postgres_source import Start
-from resources.config.rest_api_source import check_is_variable
-from resources.config.source import Source
+from resources.config.database_source import DatabaseSource
+from resources.config.source import check_is_variable
 
 
-class MongoSource(Source):
+class MongoSource(DatabaseSource):
     """Documents of one collection, in the order of `cursor`, only what is new at each run.
 
     `filter` is a MongoDB filter in Extended JSON. `projection` names the fields to fetch; `_id`
-    and the cursor come anyway. Documents whose cursor is younger than `lag_seconds` are left for
-    the next run: a document is stamped before it is written, so one with an older stamp may still
-    appear.
+    and the cursor come anyway. A document is stamped before it is written: that is what
+    `lag_seconds` is for.
     """
 
     kind: Literal["mongodb"]
-    format: ClassVar[Literal["jsonl"]] = "jsonl"
+    sums: ClassVar[str] = "documents come in pages"
     uri: str
     database: str = Field(min_length=1)
     collection: str = Field(min_length=1)
     cursor: str = "_id"
-    start: Start | None = None
     filter: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     projection: tuple[str, ...] = ()
-    page_size: int = Field(10_000, ge=1, le=1_000_000)
-    lag_seconds: int = Field(300, ge=0)
-    timeout_seconds: int = Field(300, ge=1)
 
     # Behind the fields: a mistake found here is told without the value given.
     @model_validator(mode="after")
@@ -37,7 +31,4 @@ class MongoSource(Source):
         check_is_variable("uri", self.uri)
         if not self.cursor or self.cursor.startswith("$"):
             raise ValueError("expected 'cursor' to name a field")
-        if self.group_by or self.control_total:
-            key = "group_by" if self.group_by else "control_total"
-            raise ValueError(f"expected no {key!r}: documents come in pages")
         return self

@@ -1,48 +1,32 @@
 """Sources that are pulled from a PostgreSQL database, row by row behind a cursor column."""
 
-import datetime as dt
 import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
-from resources.config.rest_api_source import check_is_variable
-from resources.config.source import Source
+from resources.config.database_source import DatabaseSource
+from resources.config.source import check_is_variable
 
 _TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)?")
 
 
-def _as_text(value: object) -> object:
-    """A date or number as YAML reads it, as the text that stood there."""
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return str(value) if isinstance(value, int | float) else value
-
-
-Start = Annotated[str, BeforeValidator(_as_text)]
-
-
-class PostgresSource(Source):
+class PostgresSource(DatabaseSource):
     """Rows of one table or query, in the order of `cursor`, only what is new at each run.
 
     `tie` is a second column that tells rows of one cursor value apart: without it a page holds all
-    rows of its last value. Rows whose cursor is younger than `lag_seconds` are left for the next
-    run: a row is stamped before its transaction commits, so one with an older stamp may appear
-    later.
+    rows of its last value. A row is stamped before its transaction commits: that is what
+    `lag_seconds` is for.
     """
 
     kind: Literal["postgres"]
-    format: ClassVar[Literal["jsonl"]] = "jsonl"
+    sums: ClassVar[str] = "rows come in pages; compute it in 'query'"
     dsn: str
     table: str | None = None
     columns: tuple[str, ...] = ()
     query: str | None = None
     cursor: str
     tie: str | None = None
-    start: Start | None = None
-    page_size: int = Field(10_000, ge=1, le=1_000_000)
-    lag_seconds: int = Field(300, ge=0)
-    timeout_seconds: int = Field(300, ge=1)
 
     # All in one place behind the fields: a mistake found here is told without the value given.
     @model_validator(mode="after")
@@ -59,7 +43,4 @@ class PostgresSource(Source):
                 raise ValueError(f"expected '{key}' {name!r} among 'columns'")
         if self.tie == self.cursor:
             raise ValueError("expected 'tie' to be another column than 'cursor'")
-        if self.group_by or self.control_total:
-            key = "group_by" if self.group_by else "control_total"
-            raise ValueError(f"expected no {key!r}: rows come in pages; compute it in 'query'")
         return self

@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from resources.config.loading import Declared
-from resources.config.source import Source
+from resources.config.loading import VARIABLE, Declared
+from resources.config.source import Source, check_is_variable
 
-_VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]*\}")
 # What a header or parameter is called whose value must not stand in a file.
 _SECRET_NAME = re.compile(
     r"auth(?!ors?(_|$))|token|secret|passw|cookie|credential|signature|api.?key|access.?key|^key$|^sig$",
@@ -24,19 +23,6 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 def _as_text(value: object) -> object:
     # YAML reads an unquoted time as one.
     return value.isoformat() if isinstance(value, dt.date) else value
-
-
-def check_is_variable(key: str, value: str) -> None:
-    """Refuses a secret that stands in the file itself, without showing it.
-
-    Raises:
-        ValueError: the value is not `${NAME}`.
-    """
-    if not _VARIABLE.fullmatch(value):
-        raise ValueError(
-            f"expected '{key}' to be ${{NAME}}: a secret comes from the environment, not from a "
-            "file"
-        )
 
 
 def check_url(url: str, *, allow_http: bool) -> None:
@@ -74,35 +60,31 @@ class CursorPagination(Declared):
     is_lasting: bool = False
 
 
-class PagePagination(Declared):
-    """Pages are numbered from `start`; an empty page, or `total` records, end the sweep."""
+class SizedPagination(Declared):
+    """Pages of a size that is asked for; an empty page, or `total` records, end the sweep."""
+
+    size_parameter: str | None = None
+    size: int | None = Field(default=None, gt=0)
+    total: str | None = None
+
+    @model_validator(mode="after")
+    def _size_has_a_name(self) -> Self:
+        if (self.size_parameter is None) != (self.size is None):
+            raise ValueError("expected 'size_parameter' and 'size' together")
+        return self
+
+
+class PagePagination(SizedPagination):
+    """Pages are numbered from `start`."""
 
     parameter: str = "page"
     start: int = Field(default=1, ge=0)
-    size_parameter: str | None = None
-    size: int | None = Field(default=None, gt=0)
-    total: str | None = None
-
-    @model_validator(mode="after")
-    def _size_has_a_name(self) -> Self:
-        if (self.size_parameter is None) != (self.size is None):
-            raise ValueError("expected 'size_parameter' and 'size' together")
-        return self
 
 
-class OffsetPagination(Declared):
-    """The next page begins behind the records seen so far; an empty page ends the sweep."""
+class OffsetPagination(SizedPagination):
+    """The next page begins behind the records seen so far."""
 
     parameter: str = "offset"
-    size_parameter: str | None = None
-    size: int | None = Field(default=None, gt=0)
-    total: str | None = None
-
-    @model_validator(mode="after")
-    def _size_has_a_name(self) -> Self:
-        if (self.size_parameter is None) != (self.size is None):
-            raise ValueError("expected 'size_parameter' and 'size' together")
-        return self
 
 
 class LinkPagination(Declared):
@@ -266,6 +248,6 @@ class RestApiSource(CalledSource):
             ("body", self.body),
         ):
             for name, value in given.items():
-                if _SECRET_NAME.search(name) and not _VARIABLE.search(str(value)):
+                if _SECRET_NAME.search(name) and not VARIABLE.search(str(value)):
                     check_is_variable(f"{place}.{name}", str(value))
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from resources.config.loading import Declared
+from resources.config.loading import VARIABLE, Declared
 from resources.config.shop import TimeZone
 
 Entity = Literal["events", "products", "members", "consents"]
@@ -77,6 +77,19 @@ def _one_word(name: str) -> str:
     if not name.replace("_", "").isalnum() or name != name.lower():
         raise ValueError("expected lower-case letters, digits and underscores")
     return name
+
+
+def check_is_variable(key: str, value: str) -> None:
+    """Refuses a secret that stands in the file itself, without showing it.
+
+    Raises:
+        ValueError: the value is not `${NAME}`.
+    """
+    if not VARIABLE.fullmatch(value):
+        raise ValueError(
+            f"expected '{key}' to be ${{NAME}}: a secret comes from the environment, not from a "
+            "file"
+        )
 
 
 class Source(Declared):

@@ -5,7 +5,8 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from resources.config.rest_api_source import CalledSource, check_is_variable, check_url
+from resources.config.rest_api_source import CalledSource, check_url
+from resources.config.source import check_is_variable
 
 # What WeChat's records mean, where sources.yaml does not say otherwise.
 _PRESETS: dict[str, dict[str, object]] = {
