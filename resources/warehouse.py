@@ -138,6 +138,16 @@ class Session:
                     self.connection.unregister(name)
 
     @contextmanager
+    def beside(self) -> Generator["Session"]:
+        """A second session on the same database, for another thread, its temporary tables apart."""
+        connection = self.connection.cursor()
+        try:
+            connection.execute(read_sql("prelude.sql"))
+            yield Session(connection)
+        finally:
+            connection.close()
+
+    @contextmanager
     def transaction(self) -> Generator[None]:
         """All of the block or nothing."""
         self.connection.execute("begin")
@@ -172,10 +182,7 @@ class Session:
         Raises:
             WarehouseError: it is there with other columns.
         """
-        columns = ", ".join(
-            f"{column.quoted} {column.type}{'' if column.nullable else ' not null'}"
-            for column in contract.columns
-        )
+        columns = ", ".join(column.declaration for column in contract.columns)
         self.execute(f"create schema if not exists {contract.schema}")
         if self.has_other_columns(contract):
             raise WarehouseError(

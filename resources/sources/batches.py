@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -15,6 +16,8 @@ from resources.sources.lines import NO_LINES, read_lines
 
 _BATCH_BYTES = 256 << 20
 _READERS = 4
+
+Step = TypeVar("Step")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,15 @@ def written_as(source: Source) -> str:
     return source.format if isinstance(source, FileSource) else "jsonl"
 
 
+def ahead(steps: Iterator[Step]) -> Iterator[Step]:
+    """The same steps; while one is worked on, the next is made in another thread, no more."""
+    with ThreadPoolExecutor(1) as maker:
+        pending = maker.submit(next, steps, None)
+        while (step := pending.result()) is not None:
+            pending = maker.submit(next, steps, None)
+            yield step
+
+
 def read_batches(arrivals: Sequence[Arrival]) -> Iterator[Batch]:
     """Arrivals of one source in batches of at most 256 MiB (or one file); tables one by one.
 
@@ -51,19 +63,8 @@ def read_batches(arrivals: Sequence[Arrival]) -> Iterator[Batch]:
     Raises:
         SourceError: a file cannot be read; the batches before it were given.
     """
-    with (
-        ThreadPoolExecutor(_READERS) as hashers,
-        ThreadPoolExecutor(_READERS) as readers,
-        ThreadPoolExecutor(1) as ahead,
-    ):
-        pending: Future[Batch] | None = None
-        for group in _groups(arrivals):
-            following = ahead.submit(_read, group, readers, hashers)
-            if pending is not None:
-                yield pending.result()
-            pending = following
-        if pending is not None:
-            yield pending.result()
+    with ThreadPoolExecutor(_READERS) as hashers, ThreadPoolExecutor(_READERS) as readers:
+        yield from ahead(_read(group, readers, hashers) for group in _groups(arrivals))
 
 
 def _groups(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, cycle, groupby
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -11,7 +11,7 @@ import polars as pl
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources.batches import Batch, read_batches
+from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.names import Names
 from resources.sources.redaction import MACROS, masked
@@ -27,6 +27,12 @@ create or replace temp macro utc(said) as
         else timezone('UTC', try_cast(said as timestamptz))
     end;
 """
+_TEMPORARY = """
+create or replace temp table time_zones as select distinct name from pg_timezone_names();
+create or replace temp table pseudonyms (kind varchar, identifier varchar, pseudonym varchar);
+"""
+# Pseudonyms kept from batch to batch: this bounds memory and the time that a look takes.
+_MOST_REMEMBERED = 200_000
 
 
 @dataclass(frozen=True)
@@ -94,25 +100,40 @@ def collect(
     with session.transaction():
         for contract in tables.all:
             session.create_empty(contract)
-    session.execute(MACROS)
-    session.execute(_UTC)
-    session.execute(
-        "create or replace temp table time_zones as select distinct name from pg_timezone_names()"
-    )
     names = Names(keys, placeholders)
-    for _, of_source in groupby(arrivals, key=lambda arrival: arrival.source.id):
-        for batch in read_batches(list(of_source)):
-            source = batch.arrivals[0].source
-            files = _files(batch, time_zone)
-            stage(session, batch)
-            _reject_late(session, files)
-            _offer_pseudonyms(session, source.entity, names)
-            bad = _rejected(session, batch)
-            if source.entity == "members":
-                distrust(session, tables, source.id, files["path"].to_list())
-                _store_addresses(session, vault, source.id, files)
-            hashed = files.with_columns(pl.Series("sha256", batch.sha256, dtype=pl.String))
-            _write(session, tables, source, hashed, bad, base_currency, loaded_at)
+    by_source = groupby(arrivals, key=lambda arrival: arrival.source.id)
+    batches = chain.from_iterable(read_batches(list(of_source)) for _, of_source in by_source)
+    with session.beside() as other:
+        for each in (session, other):
+            each.execute(MACROS + _UTC + _TEMPORARY)
+        # While one batch is written, the next is staged in the other session.
+        turns = zip(cycle((session, other)), batches, strict=False)
+        for staged in ahead(_staged(*turn, names, time_zone) for turn in turns):
+            if staged.source.entity == "members":
+                distrust(session, tables, staged.source.id, staged.files["path"].to_list())
+                _store_addresses(vault, staged)
+            _write(tables, staged, base_currency, loaded_at)
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """A batch in the tables `staged` and `pseudonyms` of its session; `bad` are its rejects."""
+
+    session: Session
+    source: Source
+    files: pl.DataFrame
+    bad: pl.DataFrame
+
+
+def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _Staged:
+    source = batch.arrivals[0].source
+    files = _files(batch, time_zone)
+    stage(session, batch)
+    _reject_late(session, files)
+    _offer_pseudonyms(session, source.entity, names)
+    bad = _rejected(session, batch)
+    hashed = files.with_columns(pl.Series("sha256", batch.sha256, dtype=pl.String))
+    return _Staged(session, source, hashed, bad)
 
 
 def _staged_columns(session: Session) -> set[str]:
@@ -132,19 +153,22 @@ def _reject_late(session: Session, files: pl.DataFrame) -> None:
 
 
 def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
-    """Makes the temporary table `pseudonyms` for the people in `staged`.
+    """Adds the people in `staged` to the temporary table `pseudonyms`.
 
     Rejects records whose identifier cannot be one. A placeholder gets no pseudonym: an event
     stays without a person, a member or a consent of nobody is rejected.
     """
+    if session.scalar("select count(*) from pseudonyms") > _MOST_REMEMBERED:
+        session.execute("truncate pseudonyms")
     columns = _staged_columns(session)
-    named = [pl.DataFrame(schema=dict.fromkeys(("kind", "identifier", "pseudonym"), pl.String))]
     for kind, column in (("user_id", "user_key"), ("anonymous_id", "anonymous_key")):
         if column not in columns:
             continue
         found = session.frame(
-            f"select distinct {column} as identifier from staged"
-            f" where reason is null and {column} is not null"
+            f"select distinct {column} as identifier from staged where reason is null"
+            f" and {column} is not null and not exists (from pseudonyms"
+            f" where kind = $kind and identifier = staged.{column})",
+            {"kind": kind},
         )["identifier"].to_list()
         unfit = {each: reason for each in found if (reason := names.unfit(kind, each, entity))}
         if unfit:
@@ -155,15 +179,15 @@ def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
                     f" where staged.reason is null and staged.{column} = unfit.identifier"
                 )
         fit = [each for each in found if each not in unfit]
-        pseudonyms = names.pseudonyms(kind, fit)
-        named.append(
-            pl.DataFrame(
-                {"kind": [kind] * len(fit), "identifier": fit, "pseudonym": pseudonyms},
-                schema=named[0].schema,
-            ).drop_nulls()
+        incoming = pl.DataFrame(
+            {"identifier": fit, "pseudonym": names.pseudonyms(kind, fit)},
+            schema={"identifier": pl.String, "pseudonym": pl.String},
         )
-    with session.offering(incoming=pl.concat(named)):
-        session.execute("create or replace temp table pseudonyms as from incoming")
+        with session.offering(incoming=incoming.drop_nulls()):
+            session.execute(
+                "insert into pseudonyms select $kind, identifier, pseudonym from incoming",
+                {"kind": kind},
+            )
 
 
 def _rejected(session: Session, batch: Batch) -> pl.DataFrame:
@@ -186,9 +210,10 @@ def _rejected(session: Session, batch: Batch) -> pl.DataFrame:
     )
 
 
-def _store_addresses(session: Session, vault: Vault, source_id: str, files: pl.DataFrame) -> None:
-    with session.offering(files=files):
-        rows = session.frame(
+def _store_addresses(vault: Vault, staged: _Staged) -> None:
+    files = staged.files
+    with staged.session.offering(files=files):
+        rows = staged.session.frame(
             "select person.pseudonym as identifier, entry.channel as channel,"
             " entry.address as address, staged.path, staged.line, files.load_date"
             " from (select path, line, user_key, unnest(addresses) as entry"
@@ -197,18 +222,11 @@ def _store_addresses(session: Session, vault: Vault, source_id: str, files: pl.D
             " join pseudonyms as person"
             " on person.kind = 'user_id' and person.identifier = staged.user_key"
         )
-    vault.store(Addresses(source_id, files["path"].to_list(), rows))
+    vault.store(Addresses(staged.source.id, files["path"].to_list(), rows))
 
 
-def _write(
-    session: Session,
-    tables: RawTables,
-    source: Source,
-    files: pl.DataFrame,
-    bad: pl.DataFrame,
-    base_currency: str,
-    loaded_at: dt.datetime,
-) -> None:
+def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt.datetime) -> None:
+    session, source, files = staged.session, staged.source, staged.files
     target = tables.by_entity[source.entity]
     parameters = {"source": source.id, "base_currency": base_currency}
     if source.entity == "events" and "envelope" not in _staged_columns(session):
@@ -228,12 +246,12 @@ def _write(
             pl.lit(control_total(session, source), dtype=pl.Decimal(18, 4)).alias("control_total"),
         )
     )
-    with session.transaction(), session.offering(files=files, bad=bad, ledger=ledger):
+    with session.transaction(), session.offering(files=files, bad=staged.bad, ledger=ledger):
         _delete(session, tables, source.id)
         session.insert(target, read_sql(f"raw/{target.table}.sql"), parameters)
         session.insert(tables.rejected, read_sql("raw/rejected_records.sql"), parameters)
         session.insert(tables.loads, "select * from ledger")
-    session.execute("drop table staged; drop table pseudonyms")
+    session.execute("drop table staged")
 
 
 def distrust(session: Session, tables: RawTables, source_id: str, paths: Sequence[str]) -> None:

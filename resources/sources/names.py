@@ -10,17 +10,14 @@ from resources.keys import Keys
 # becomes on its way through programs.
 _NOBODY = re.compile(r"[0-]*|-1|null|undefined|none|nan|anonymous|unknown", re.IGNORECASE)
 _LONGEST = 1000
-# Beyond, those seen so far are forgotten: this bounds memory, a pseudonym is cheap.
-_MOST_REMEMBERED = 1_000_000
 
 
 class Names:
-    """The pseudonyms of people, remembered from batch to batch of one run."""
+    """The pseudonyms of people, of whom some identifiers tell nothing."""
 
     def __init__(self, keys: Keys, placeholders: Sequence[str] = ()) -> None:
         self._keys = keys
         self._own = frozenset(_plain(each) for each in placeholders)
-        self._known: dict[tuple[str, str], str] = {}
 
     def is_placeholder(self, identifier: str) -> bool:
         """Whether it names nobody, whatever its case and the spaces around it."""
@@ -36,18 +33,11 @@ class Names:
         return None
 
     def pseudonyms(self, kind: str, identifiers: Sequence[str]) -> list[str | None]:
-        """The pseudonyms of distinct identifiers, in their order; None for placeholders."""
-        known = self._known
-        if len(known) > _MOST_REMEMBERED:
-            known.clear()
-        found: list[str | None] = []
-        for identifier in identifiers:
-            key = (kind, identifier)
-            pseudonym = known.get(key)
-            if pseudonym is None and not self.is_placeholder(identifier):
-                pseudonym = known[key] = self._keys.pseudonym(kind, identifier)
-            found.append(pseudonym)
-        return found
+        """The pseudonyms of identifiers, in their order; None for placeholders."""
+        return [
+            None if self.is_placeholder(identifier) else self._keys.pseudonym(kind, identifier)
+            for identifier in identifiers
+        ]
 
 
 def _plain(identifier: str) -> str:

@@ -2,7 +2,7 @@
 with fields as (
     select
         path, line, text, is_utf8,
-        case when is_utf8 and json_valid(text) and json_type(text) = 'OBJECT' then
+        case when is_utf8 and is_json(text) and json_type(text) = 'OBJECT' then
             json_extract_string(text, [
                 '$.product_id', '$.kind', '$.title', '$.description', '$.category', '$.brand',
                 '$.tags', '$.price', '$.currency', '$.cost', '$.stock', '$.is_hidden',

@@ -11,7 +11,7 @@
 with fields as (
     select
         path, line, text, is_utf8,
-        case when is_utf8 and json_valid(text) and json_type(text) = 'OBJECT' then
+        case when is_utf8 and is_json(text) and json_type(text) = 'OBJECT' then
             json_extract_string(regexp_replace(text, ':\s*"\(not set\)"', ':null', 'g'), [
                 '/event_name', '/event_timestamp', '/user_id', '/user_pseudo_id',
                 '/event_server_timestamp_offset', '/event_bundle_sequence_id',

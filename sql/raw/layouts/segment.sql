@@ -8,9 +8,9 @@ with parsed as (
         path, line, text, is_utf8,
         case
             when not is_utf8 then false
-            when starts_with(text, '{') then json_valid(text)
+            when starts_with(text, '{') then is_json(text)
             when starts_with(ltrim(text, chr(9) || chr(10) || chr(13) || ' '), '{')
-                then json_valid(text)
+                then is_json(text)
         end as is_object
     from lines
     -- Of an OR both sides are tried on every line now and then, of a CASE not.
@@ -33,7 +33,7 @@ fields as (
             ])
         end as f,
         case when is_object then
-            json_keys(text, ['$', '$.context', '$.properties', '$.traits'])
+            json_keys(text, ['$', '$.context', '$.properties'])
         end as keys
     from parsed
 ),
@@ -42,7 +42,6 @@ named as (
     select
         path, line, text, is_utf8, is_object, keys[1] as keys, len(keys[1]) as n_keys,
         len(keys[2]) as n_keys_of_context, len(keys[3]) as n_keys_of_properties,
-        len(keys[4]) as n_keys_of_traits,
         f[1] as message_said, f[2] as type_said, f[3] as event_said, f[4] as anonymous_said,
         f[5] as user_said, f[6] as original_said, f[7] as timestamp_said, f[8] as sent_said,
         f[9] as received_said, f[10] as agent_said, f[11] as locale_said, f[12] as zone_said,
@@ -68,7 +67,6 @@ typed as (
         case
             when traits_said is null then null
             when not starts_with(traits_said, '{') then false
-            when n_keys_of_traits > 0 then true
             else json_type(text, '$.traits') = 'OBJECT'
         end as has_traits,
         case

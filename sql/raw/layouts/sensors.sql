@@ -14,7 +14,7 @@
 with fields as (
     select
         path, line, text, is_utf8,
-        case when is_utf8 and json_valid(text) and json_type(text) = 'OBJECT' then
+        case when is_utf8 and is_json(text) and json_type(text) = 'OBJECT' then
             json_extract_string(text, [
                 '/type', '/event', '/distinct_id', '/login_id', '/anonymous_id', '/original_id',
                 '/time', '/_flush_time', '/recv_time', '/_track_id',
@@ -26,7 +26,7 @@ with fields as (
                 '/properties/$lib', '/properties/$country', '/lib/$lib'
             ])
         end as f,
-        case when is_utf8 and json_valid(text) then json_type(text, '/properties') end
+        case when is_utf8 and is_json(text) then json_type(text, '/properties') end
             as properties_type
     from lines
     where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
