@@ -105,8 +105,8 @@ def claims(orders: Path | None, online_retail: Path | None, repeats: int) -> lis
                 "than a third of the speed at which DuckDB alone reads the same files into a table."
             ),
             module="benchmarks.collection",
-            shown="--lines 3000000",
-            given=("--lines", "3000000"),
+            shown="--config config/demo --copies 3",
+            given=("--config", "config/demo", "--copies", "3"),
         ),
         Claim(
             title="One more day on a longer history",

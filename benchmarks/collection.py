@@ -1,13 +1,13 @@
 """Time collection of Segment's JSON lines against DuckDB alone reading the same files.
 
+    python -m benchmarks.collection [--config FOLDER] [--copies N] [--repeats N]
     python -m benchmarks.collection --files GLOB [--repeats N]
-    python -m benchmarks.collection --lines N [--repeats N]
 
 Collection is all of it: reading and hashing the files, judging every line, pseudonyms, redaction,
 the ledger, and closing the database. DuckDB alone reads the lines into one table that it infers,
 with the same settings, and skips what is no JSON. Both take turns, each in a process of its own
-with a new database; the median of each counts. With `--lines` the files are made first, untimed:
-a million lines each, like those of a shop with 20,000 members.
+with a new database; the median of each counts. Without `--files` they are the event logs of the
+simulated shop of FOLDER, a file a day, dirt included, each as often as `--copies` says.
 """
 
 import argparse
@@ -25,34 +25,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from assets.raw.assets import TABLES
+from pipelines.definitions import DEFAULT_CONFIG
+from resources.config.shop import load_shop
 from resources.config.source import FileSource
 from resources.keys import Keyring, Keys
+from resources.simulation import simulate
 from resources.sources.collection import collect
 from resources.sources.files import SourceError, find_arrivals
 from resources.vault import Vault
-from resources.warehouse import Database, text_literal
-
-_LINES_PER_FILE = 1_000_000
-_MADE = """
-copy (
-    select
-        format('{:012x}', hash(n) >> 16) as "messageId", 'track' as type,
-        case n % 5 when 0 then 'Product Added' else 'Product Viewed' end as event,
-        format('d{:x}', hash(n % 30000, 1)) as "anonymousId",
-        case when n % 3 > 0 then format('u{}', n % 20000) end as "userId",
-        strftime(moment, '%Y-%m-%dT%H:%M:%S.%gZ') as "originalTimestamp",
-        strftime(moment + interval 1 second, '%Y-%m-%dT%H:%M:%S.%gZ') as "sentAt",
-        strftime(moment + interval 2 second, '%Y-%m-%dT%H:%M:%S.%gZ') as "receivedAt",
-        {
-            'ip': format('198.19.{}.{}', n % 256, n // 256 % 256), 'locale': 'zh-CN',
-            'timezone': 'Asia/Shanghai', 'country': 'CN',
-            'userAgent': '(Android 15) MicroMessenger/8.0', 'channel': 'mini_program'
-        } as context,
-        {'product_id': format('p{:05}', hash(n, 2) % 2000), 'price': n % 900 / 10} as properties
-    from (select n, timestamp '2026-07-03' + to_milliseconds(n * 80) as moment
-        from range($first, $last) as numbers(n))
-) to FILE (format json)
-"""
+from resources.warehouse import Database
 
 
 @dataclass(frozen=True)
@@ -83,16 +64,17 @@ class Compared:
         return "\n".join([*head, *lines, ratio])
 
 
-def make_lines(folder: Path, n_lines: int) -> str:
-    """Writes `n_lines` events into files of a million each; returns their glob."""
-    with Database(folder / "made.duckdb").connect() as session:
-        for number, first in enumerate(range(0, n_lines, _LINES_PER_FILE)):
-            file = folder / f"{number:04}_2026-12-31.jsonl"
-            session.execute(
-                _MADE.replace("FILE", text_literal(str(file))),
-                {"first": first, "last": min(first + _LINES_PER_FILE, n_lines)},
-            )
-    return str(folder / "*.jsonl")
+def simulated_logs(config: Path, folder: Path, copies: int) -> str:
+    """Writes a simulated shop's event logs under `copies` names each; returns their glob."""
+    settings = load_shop(config).simulation
+    if settings is None:
+        raise SystemExit(f"benchmarks.collection: {config / 'shop.yaml'} has no 'simulation' block")
+    simulate(settings, folder / "landing", folder / "truth")
+    for number in range(copies):
+        (folder / "logs" / str(number)).mkdir(parents=True)
+        for log in (folder / "landing" / "events").glob("*.jsonl"):
+            (folder / "logs" / str(number) / log.name).hardlink_to(log)
+    return str(folder / "logs" / "*" / "*.jsonl")
 
 
 def collect_files(pattern: str, home: Path) -> tuple[float, int]:
@@ -171,16 +153,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 1 if a file cannot be read.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.collection", description=__doc__)
-    given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--files", help="absolute glob of JSON lines, dates in their names")
-    given.add_argument("--lines", type=int, help="how many lines to make and read")
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="a simulated shop")
+    parser.add_argument("--copies", type=int, default=3, help="of each of its files")
+    parser.add_argument("--files", help="glob of other JSON lines, dates in their names")
     parser.add_argument("--repeats", type=int, default=3, help="of each; the median counts")
     arguments = parser.parse_args(argv)
-    if arguments.repeats < 1:
-        parser.error(f"--repeats must be 1 or more, got {arguments.repeats}")
+    for name in ("copies", "repeats"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} must be 1 or more, got {getattr(arguments, name)}")
     with tempfile.TemporaryDirectory(prefix="siyu-benchmark-") as name:
         folder = Path(name)
-        pattern: str = arguments.files or make_lines(folder, arguments.lines)
+        pattern = arguments.files or simulated_logs(arguments.config, folder, arguments.copies)
         try:
             compared = compare(str(Path(pattern).absolute()), folder, arguments.repeats)
         except SourceError as error:

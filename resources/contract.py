@@ -12,10 +12,7 @@ import dagster as dg
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its DuckDB type, what it means, its unit and whether it may be NULL.
-
-    `compression` is DuckDB's method where trying all of them costs more than the best one saves.
-    """
+    """One column: its DuckDB type, what it means, its unit and whether it may be NULL."""
 
     name: str
     type: str
@@ -23,14 +20,6 @@ class Column:
     unit: str | None = None
     nullable: bool = False
     accepts: tuple[str, ...] = ()
-    compression: str | None = None
-
-    @property
-    def declaration(self) -> str:
-        """The column as CREATE TABLE takes it."""
-        required = "" if self.nullable else " not null"
-        stored = f" using compression {self.compression}" if self.compression else ""
-        return f"{self.quoted} {self.type}{required}{stored}"
 
     @property
     def quoted(self) -> str:

@@ -182,7 +182,10 @@ class Session:
         Raises:
             WarehouseError: it is there with other columns.
         """
-        columns = ", ".join(column.declaration for column in contract.columns)
+        columns = ", ".join(
+            f"{column.quoted} {column.type}{'' if column.nullable else ' not null'}"
+            for column in contract.columns
+        )
         self.execute(f"create schema if not exists {contract.schema}")
         if self.has_other_columns(contract):
             raise WarehouseError(

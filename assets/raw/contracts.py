@@ -34,22 +34,8 @@ LOADS = Contract(
     is_published=False,
 )
 
-# Of what hardly repeats, any other method takes twice the time to try.
-_HARDLY_REPEATS = "zstd"
-USER_ID = Column(
-    "user_id",
-    "varchar",
-    "Pseudonym of the known user",
-    nullable=True,
-    compression=_HARDLY_REPEATS,
-)
-ANONYMOUS_ID = Column(
-    "anonymous_id",
-    "varchar",
-    "Pseudonym of the visitor's device",
-    nullable=True,
-    compression=_HARDLY_REPEATS,
-)
+USER_ID = Column("user_id", "varchar", "Pseudonym of the known user", nullable=True)
+ANONYMOUS_ID = Column("anonymous_id", "varchar", "Pseudonym of the visitor's device", nullable=True)
 
 EVENTS = Contract(
     schema="raw",
@@ -57,12 +43,7 @@ EVENTS = Contract(
     grain="source record",
     key=("source", "path", "line"),
     columns=(
-        Column(
-            "message_id",
-            "varchar",
-            "The source's id of the message; repeats are duplicates",
-            compression=_HARDLY_REPEATS,
-        ),
+        Column("message_id", "varchar", "The source's id of the message; repeats are duplicates"),
         SOURCE,
         PATH,
         LINE,
@@ -78,12 +59,7 @@ EVENTS = Contract(
         Column("time_zone", "varchar", "IANA time zone of the client", nullable=True),
         Column("country", "varchar", "ISO 3166 country of the client", nullable=True),
         CHANNEL.optional(),
-        Column(
-            "properties",
-            "varchar",
-            "JSON of the event, without direct identifiers",
-            compression=_HARDLY_REPEATS,
-        ),
+        Column("properties", "varchar", "JSON of the event, without direct identifiers"),
         Column("envelope", "varchar", "JSON of the rest as it was sent, likewise"),
         LOAD_DATE,
     ),

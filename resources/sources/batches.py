@@ -14,7 +14,7 @@ from resources.config.web_log_source import WebLogSource
 from resources.sources.files import Arrival, unreadable
 from resources.sources.lines import NO_LINES, read_lines
 
-_BATCH_BYTES = 256 << 20
+_BATCH_BYTES = 512 << 20
 _READERS = 4
 
 Step = TypeVar("Step")
@@ -56,7 +56,7 @@ def ahead(steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def read_batches(arrivals: Sequence[Arrival]) -> Iterator[Batch]:
-    """Arrivals of one source in batches of at most 256 MiB (or one file); tables one by one.
+    """Arrivals of one source in batches of at most 512 MiB (or one file); tables one by one.
 
     While a batch is worked on, the next one is read: never more than one ahead.
 
