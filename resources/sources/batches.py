@@ -1,7 +1,7 @@
 """Files in batches, read and hashed ahead of the database's work on the batch before."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -46,7 +46,7 @@ def written_as(source: Source) -> str:
     return source.format if isinstance(source, FileSource) else "jsonl"
 
 
-def ahead(steps: Iterator[Step]) -> Iterator[Step]:
+def ahead(steps: Iterator[Step]) -> Generator[Step]:
     """The same steps; while one is worked on, the next is made in another thread, no more."""
     with ThreadPoolExecutor(1) as maker:
         pending = maker.submit(next, steps, None)

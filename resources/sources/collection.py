@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, cycle, groupby
 from zoneinfo import ZoneInfo
@@ -108,11 +109,13 @@ def collect(
             each.execute(MACROS + _UTC + _TEMPORARY)
         # While one batch is written, the next is staged in the other session.
         turns = zip(cycle((session, other)), batches, strict=False)
-        for staged in ahead(_staged(*turn, names, time_zone) for turn in turns):
-            if staged.source.entity == "members":
-                distrust(session, tables, staged.source.id, staged.files["path"].to_list())
-                _store_addresses(vault, staged)
-            _write(tables, staged, base_currency, loaded_at)
+        with closing(ahead(_staged(*turn, names, time_zone) for turn in turns)) as in_turn:
+            for staged in in_turn:
+                if staged.source.entity == "members":
+                    paths = staged.files["path"].to_list()
+                    distrust(staged.session, tables, staged.source.id, paths)
+                    _store_addresses(vault, staged)
+                _write(tables, staged, base_currency, loaded_at)
 
 
 @dataclass(frozen=True)

@@ -374,6 +374,24 @@ def test_what_is_said_of_a_person_is_cut_down_to_what_names_nobody(shop: Shop) -
     ]
 
 
+def test_members_are_written_while_the_next_file_is_staged(shop: Shop) -> None:
+    source = FileSource(
+        id="members",
+        kind="files",
+        entity="members",
+        format="csv",
+        path="*.csv",
+        map={"user_id": "id", "signed_up_at": "since"},
+        addresses={"sms": "phone"},
+    )
+    for day in range(1, 9):
+        rows = "".join(f"u{day}-{n},2026-07-01,1380000{n:04}\n" for n in range(2000))
+        shop.lands(f"2026-07-{day:02}.csv", f"id,since,phone\n{rows}")
+    assert shop.collects(source) == 8
+    assert shop.rows("select count(*), sum(n_rejected) from raw.loads") == [(8, 0)]
+    assert shop.rows("select count(distinct user_id) from raw.members") == [(16_000,)]
+
+
 def test_of_a_members_attributes_only_harmless_ones_are_kept(shop: Shop) -> None:
     member = {
         "user_id": "ann",
