@@ -45,6 +45,10 @@ N_KILLS = 51
 N_BETWEEN = 9
 # The moments reach a little beyond the last run's duration: the next one may take longer.
 STRETCH = 1.1
+# What a run comes to, one after the other.
+STEPS = ("start", "collect", "clean")
+# About as long as a step takes, and how often its beginning is looked for.
+STEP_SECONDS, POLL_SECONDS = 0.5, 0.01
 # A run that is at work for longer hangs.
 LIMIT_SECONDS = 90.0
 # Parts of a `siyu run` of the small shop, of some ten seconds; the first two are imports.
@@ -158,7 +162,10 @@ class Victim:
                 self.runs(arrival)
                 continue
             is_at_work = self.has_work()
-            if self.runs(arrival, self.chance.uniform(0.0, STRETCH * self.seconds)):
+            # On a busy machine a run takes long to begin, and few moments would lie in its steps.
+            step = self.chance.choice(("start", "start", "collect", "clean"))
+            reach = STRETCH * self.seconds if step == "start" else STEP_SECONDS
+            if self.runs(arrival, self.chance.uniform(0.0, reach), step):
                 self.killed_in[self.reached()] += 1
                 self.n_killed_at_work += is_at_work
             if self.killed_in.total() == N_KILLS:
@@ -166,8 +173,8 @@ class Victim:
         self.deliveries.mends()
         self.runs("put right")
 
-    def runs(self, arrival: str, moment: float | None = None) -> bool:
-        """A run; whether it was killed, which it is after `moment` seconds."""
+    def runs(self, arrival: str, moment: float | None = None, step: str = "start") -> bool:
+        """A run; whether it was killed, which it is `moment` seconds after a step began."""
         self.n_runs += 1
         what = f"run {self.n_runs} in {self.home.folder.name} (what came: {arrival})"
         arguments = (self.config, self.home.folder, self.log)
@@ -175,6 +182,10 @@ class Victim:
         began = time.monotonic()
         with STARTING:
             process.start()
+        while STEPS.index(self.reached()) < STEPS.index(step):
+            if wait([process.sentinel], POLL_SECONDS):
+                break
+            assert time.monotonic() - began < LIMIT_SECONDS, f"{what} waits for ever"
         is_over = wait([process.sentinel], LIMIT_SECONDS if moment is None else moment)
         if not is_over:
             process.kill()
@@ -196,9 +207,9 @@ class Victim:
         return self.home.folder / f"run-{self.n_runs}.log"
 
     def reached(self) -> str:
-        """The step in which a run was killed."""
+        """The step that a run has come to."""
         said = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
-        return next((step for step in ("clean", "collect") if f" - {step} - " in said), "start")
+        return next((step for step in STEPS[:0:-1] if f" - {step} - " in said), STEPS[0])
 
     def has_work(self) -> bool:
         """Whether a file is not yet in the clean tables as it lies there."""
@@ -284,7 +295,7 @@ def test_killed_runs_leave_no_trace(
             assert_same(victim.home, finished, ["raw", "clean"])
         killed_in = sum((victim.killed_in for victim in victims), Counter[str]())
         assert killed_in.total() >= 100
-        assert min(killed_in[step] for step in ("start", "collect", "clean")) >= 5
+        assert min(killed_in[step] for step in STEPS) >= 5
         assert sum(victim.n_killed_at_work for victim in victims) >= 60
         list(threads.map(Victim.suffers_wholly, victims))
     assert sum(victim.n_killed_wholly for victim in victims) >= N_HOMES
