@@ -9,8 +9,9 @@ import polars as pl
 
 from assets.clean.contracts import DUPLICATES, EVENTS, MEMBERS, ORDERS
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
-from assets.raw.contracts import LOADS, REJECTED_RECORDS
+from assets.raw.contracts import LOADS, PRODUCTS, REJECTED_RECORDS
 from assets.recommend.contracts import MODEL_METRICS
+from assets.tags.contracts import PRODUCT_TAGS
 from resources.contract import Contract
 from resources.shop import ShopConfig
 from resources.warehouse import Warehouse, read_sql
@@ -167,12 +168,18 @@ def orders_reconcile_with_source(shop: ShopConfig, warehouse: Warehouse) -> dg.A
 
 @dg.asset_check(
     asset=PUSH_LIST.asset_key,
-    additional_deps=[MEMBERS.asset_key, ASSIGNMENTS.asset_key, CAPS.asset_key],
+    additional_deps=[
+        MEMBERS.asset_key,
+        ASSIGNMENTS.asset_key,
+        CAPS.asset_key,
+        PRODUCTS.asset_key,
+        PRODUCT_TAGS.asset_key,
+    ],
     blocking=True,
     pool="warehouse",
 )
 def messages_may_be_sent(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """No message without consent, to the holdout, over a cap, or twice in a channel and slot."""
+    """None without consent, to the holdout, over a cap, twice in a slot, or of a sensitive tag."""
     with warehouse.connect() as session:
         wrong = session.rows(read_sql("questions/forbidden_messages.sql"))
     counts = Counter(reason for reason, _ in wrong)

@@ -1,6 +1,7 @@
 """Whom to message today, with what, and why the others not."""
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ import assets.tags.contracts as tags
 import assets.value.contracts as value
 from assets.automation import after_upstream
 from assets.push import contracts
+from assets.push.audience import redirected
 from assets.push.export import write_lists
 from assets.push.rendering import with_text
 from assets.push.versions import Declaration, first_mistake
@@ -34,7 +36,7 @@ from resources.failure import Failure
 from resources.home import Home
 from resources.shop import ShopConfig
 from resources.vault import Vault
-from resources.warehouse import Session, SqlError, Warehouse, read_sql
+from resources.warehouse import Session, SqlError, Warehouse, read_sql, tables_read
 
 OUTBOX = dg.AssetKey(["push", "outbox"])
 
@@ -214,11 +216,61 @@ def audiences(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[An
     return report(warehouse, shop, write)
 
 
+# What an audience reads in place of the tables that tell of sensitive tags: nobody is selected for
+# such an interest.
+_SENSITIVE = (
+    "(select coalesce(list(distinct tag), []) as sensitive"
+    " from tags.product_tags where is_sensitive)"
+)
+_WITHOUT_SENSITIVE_TAGS = {
+    "tags.member_tags": "select * from tags.member_tags where not is_sensitive",
+    "tags.product_tags": "select * from tags.product_tags where not is_sensitive",
+    "tags.browse_to_buy": (
+        f"select * exclude (sensitive) from tags.browse_to_buy, {_SENSITIVE}"
+        " where kind <> 'tag' or not list_contains(sensitive, subject)"
+    ),
+    "raw.products": (
+        "select * exclude (sensitive) replace (list_filter("
+        "tags, lambda name: not list_contains(sensitive, trim(name))) as tags)"
+        f" from raw.products, {_SENSITIVE}"
+    ),
+    "recommend.member_products": (
+        "select * exclude (sensitive) replace (case when len(list_filter("
+        "sensitive, lambda name: contains(reason, name))) = 0 then reason end as reason)"
+        f" from recommend.member_products, {_SENSITIVE}"
+    ),
+}
+
+
+def _spared(session: Session, audience_sql: str) -> str:
+    """The same SELECT over tables without sensitive tags.
+
+    Raises:
+        ValueError: it hides which tables it reads.
+    """
+    views = {
+        name: f"spared_{name.replace('.', '_')}"
+        for name in _WITHOUT_SENSITIVE_TAGS
+        if name in {table.lower() for table in tables_read(audience_sql)}
+    }
+    tree = json.loads(session.scalar("select json_serialize_sql($sql)", {"sql": audience_sql}))
+    statement = redirected(tree, views)
+    if not views:
+        return audience_sql
+    for name, view in views.items():
+        session.execute(f"create or replace temp view {view} as {_WITHOUT_SENSITIVE_TAGS[name]}")
+    return session.scalar(
+        "select json_deserialize_sql($tree::json)", {"tree": json.dumps(statement)}
+    )
+
+
 def select_audiences(session: Session, parameters: Mapping[str, object]) -> pl.DataFrame:
     """The members that the running campaigns' audiences select: campaign_id, member_id.
 
+    Nobody is selected by a sensitive tag: to an audience such tags do not exist.
+
     Raises:
-        AudienceError: a SELECT fails, or gives no member_id.
+        AudienceError: a SELECT fails, hides what it reads, or gives no member_id.
     """
     running = session.rows(
         "select campaign_id, audience_sql from push.campaigns where is_running order by campaign_id"
@@ -228,10 +280,10 @@ def select_audiences(session: Session, parameters: Mapping[str, object]) -> pl.D
         try:
             members = session.frame(
                 "select distinct cast(member_id as bigint) as member_id"
-                f" from ({audience_sql}\n) where member_id is not null",
+                f" from ({_spared(session, audience_sql)}\n) where member_id is not null",
                 parameters,
             )
-        except SqlError as error:
+        except (SqlError, ValueError) as error:
             reason = str(error).split("\n", 1)[0]
             raise AudienceError(
                 f"campaign {campaign_id}: its audience cannot be selected ({reason}); "
@@ -257,6 +309,8 @@ push_list = sql_asset(contracts.PUSH_LIST, keeps_history_by="run_date = $run_dat
         contracts.CAPS.asset_key,
         contracts.DECISIONS.asset_key,
         contracts.PUSH_LIST.asset_key,
+        raw.PRODUCTS.asset_key,
+        tags.PRODUCT_TAGS.asset_key,
     ],
     kinds={"csv", "json"},
     group_name="push",

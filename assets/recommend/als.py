@@ -8,7 +8,8 @@ was none), and the score of a pair is the dot product of its two vectors.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Protocol, Self, cast
@@ -23,8 +24,12 @@ from scipy.sparse.linalg import (  # pyright: ignore[reportMissingTypeStubs]
 )
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from assets.recommend.matrix import CsrMatrix, InteractionMatrix, positions, sparse
+from assets.recommend.matrix import CsrMatrix, Id, InteractionMatrix, positions
 
+_LANCZOS_VECTORS = 6
+# The range of implicit's own random start.
+_START_SCALE = 0.01
+_BLOCK_VALUES = 1 << 16
 # With fewer pairs, or on a busy machine, threads wait for each other longer than they work.
 _WORTH_THREADS = 200_000
 
@@ -99,6 +104,10 @@ class Factors:
         scores[scores <= 0] = -np.inf
         return scores
 
+    def may_start(self, settings: AlsSettings) -> bool:
+        """Whether a fit with these settings can go on from here: all but iterations are equal."""
+        return replace(settings, iterations=self.settings.iterations) == self.settings
+
     def of_members(self, member_ids: NDArray[np.int64]) -> "Factors":
         """The model of those of the given members that it knows."""
         row = positions(self.member_ids, np.unique(member_ids))
@@ -111,6 +120,12 @@ class Factors:
             self.penalty,
             self.settings,
         )
+
+    def of_products(self, product_ids: NDArray[np.str_]) -> "Factors":
+        """The model over the given products, in their order; one it does not know scores 0."""
+        vectors = np.zeros((len(product_ids), self.settings.factors), dtype=np.float32)
+        _continue(vectors, product_ids, self.product_ids, self.product_factors)
+        return replace(self, product_ids=product_ids, product_factors=vectors)
 
     def influence_factors(self) -> NDArray[np.float32]:
         """Product vectors whose dot product says how much one product speaks for another.
@@ -179,24 +194,43 @@ class _Model(Protocol):
     def fit(self, user_items: CsrMatrix, show_progress: bool) -> None: ...
 
 
-def fit(matrix: InteractionMatrix, settings: AlsSettings, n_threads: int = 0) -> Factors:
+def fit(
+    matrix: InteractionMatrix,
+    settings: AlsSettings,
+    start: Factors | None = None,
+    n_threads: int = 0,
+) -> Factors:
     """Learns the vectors of every member and product of the matrix.
 
-    The result depends on the matrix and the settings alone, not on the number of threads.
+    The result depends on the matrix, the settings and the start alone, not on the number of
+    threads. A vector that `start` does not hold begins at random numbers drawn from its id and
+    the seed, so that it is the same whoever else is there.
 
     Args:
         matrix: what to learn from; an empty one gives an empty model.
         settings: hyperparameters.
+        start: an earlier model to continue: the vectors of members and products that it knows
+            begin where it left them.
         n_threads: threads to use; 0 for all processors, or one where the matrix is small.
 
     Returns:
         The model, with the ids of the matrix.
+
+    Raises:
+        ValueError: `start` was fitted with other settings than these.
     """
+    if start is not None and not start.may_start(settings):
+        raise ValueError("a model can only be continued with the settings it was fitted with")
     n_members, n_products = matrix.weights.shape
     if not matrix.weights.nnz:
         empty = np.zeros((0, settings.factors), dtype=np.float32)
         return Factors(matrix.member_ids, matrix.product_ids, empty, empty, 0.0, settings)
     confidences = _confidences(matrix.weights, settings.alpha)
+    members = _drawn(matrix.member_ids.astype(np.int64).view(np.uint64), settings)
+    products = _drawn(_hashed(matrix.product_ids), settings)
+    if start is not None:
+        _continue(members, matrix.member_ids, start.member_ids, start.member_factors)
+        _continue(products, matrix.product_ids, start.product_ids, start.product_factors)
     # A BLAS that starts threads of its own slows implicit down many times over.
     with threadpool_limits(limits=1, user_api="blas"):
         penalty = settings.regularization * _largest_singular_value(confidences)
@@ -209,9 +243,9 @@ def fit(matrix: InteractionMatrix, settings: AlsSettings, n_threads: int = 0) ->
                 iterations=settings.iterations,
                 use_gpu=False,
                 num_threads=n_threads or int(matrix.weights.nnz < _WORTH_THREADS),
-                random_state=settings.seed,
             ),
         )
+        model.user_factors, model.item_factors = members, products
         model.fit(confidences, show_progress=False)
     return Factors(
         matrix.member_ids,
@@ -223,24 +257,74 @@ def fit(matrix: InteractionMatrix, settings: AlsSettings, n_threads: int = 0) ->
     )
 
 
+def _hashed(ids: NDArray[np.str_]) -> NDArray[np.uint64]:
+    """A number for each name, the same in every process."""
+    return np.frombuffer(
+        b"".join(blake2b(name.encode(), digest_size=8).digest() for name in ids.tolist()),
+        dtype="<u8",
+    ).astype(np.uint64)
+
+
+def _drawn(keys: NDArray[np.uint64], settings: AlsSettings) -> NDArray[np.float32]:
+    """Random numbers that depend on a row's key, the place in the row and the seed alone.
+
+    Counter-based: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+    Generators", OOPSLA 2014, figure 17) of each place, one number for two places.
+
+    Returns:
+        Uniform from 0 to 0.01, shape (n_keys, factors).
+    """
+    n_pairs = -(-settings.factors // 2)
+    seed = _mixed(np.array([settings.seed % (1 << 64)], dtype=np.uint64))
+    counters = np.arange(1, n_pairs + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    drawn = np.empty((len(keys), settings.factors), dtype=np.float32)
+    # In blocks that stay in the processor's cache.
+    step = max(1, _BLOCK_VALUES // n_pairs)
+    for first in range(0, len(keys), step):
+        block = _mixed(keys[first : first + step] ^ seed)
+        bits = _mixed(block[:, None] + counters).view(np.uint32)[:, : settings.factors]
+        np.multiply(bits, _START_SCALE / (1 << 32), out=drawn[first : first + step])
+    return drawn
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finalizer."""
+    mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _continue(
+    vectors: NDArray[np.float32],
+    ids: NDArray[Id],
+    known_ids: NDArray[Id],
+    known: NDArray[np.float32],
+) -> None:
+    """Puts the known vectors in the place of those with the same id."""
+    place = positions(known_ids, ids)
+    vectors[place >= 0] = known[place[place >= 0]]
+
+
 def _confidences(weights: CsrMatrix, alpha: float) -> CsrMatrix:
     """``alpha * log1p(weight)`` at every pair."""
-    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-    return sparse(
-        rows, weights.indices.astype(np.int64), alpha * np.log1p(weights.data), weights.shape
-    )
+    confidences = weights.copy()
+    confidences.data = np.log1p(weights.data) * np.float32(alpha)
+    return confidences
 
 
 def _largest_singular_value(matrix: CsrMatrix) -> float:
     """The spectral norm of a non-negative matrix, from a start that no seed decides."""
     if min(matrix.shape) == 1:
         return float(np.linalg.norm(matrix.data.astype(np.float64)))
+    size = min(matrix.shape)
     values = cast(
         NDArray[np.float64],
         svds(
             matrix.astype(np.float64),
             k=1,
-            v0=np.ones(min(matrix.shape)),
+            # The first direction stands far out: a small subspace finds it in a few passes.
+            ncv=_LANCZOS_VECTORS if size > _LANCZOS_VECTORS else None,
+            v0=np.ones(size),
             return_singular_vectors=False,
         ),
     )

@@ -21,8 +21,17 @@ ALS_MODEL = Contract(
         Column("n_products", "bigint", "Products with a vector"),
         Column("n_interactions", "bigint", "Pairs it was trained on"),
         Column("is_searched", "boolean", "Its settings come from a search, not from shop.yaml"),
+        Column(
+            "started_from",
+            "varchar",
+            "The version whose vectors it continued; NULL where it began at random",
+            nullable=True,
+        ),
+        Column("is_published", "boolean", "Lists may be made of it; false until it was tried"),
+        Column("decision", "varchar", "Why, or why not; NULL until it was tried", nullable=True),
     ),
-    description="ALS models (implicit feedback); factors and id maps are in the model store.",
+    description="ALS models (implicit feedback); factors and id maps are in the model store."
+    " Lists are made of the newest that is published.",
     owner=GROWTH,
 )
 
@@ -34,10 +43,16 @@ MODEL_METRICS = Contract(
     columns=(
         MODEL_VERSION,
         Column("split", "varchar", "What was held out: temporal"),
-        Column("metric", "varchar", "recall, ndcg or coverage"),
+        Column("metric", "varchar", "recall, ndcg, map or coverage"),
         Column("k", "integer", "Length of the list"),
         Column("value", "double", "The model's"),
         Column("baseline", "double", "Popularity's on the same members"),
+        Column(
+            "champion",
+            "double",
+            "The value of the version that was published before; NULL where there is none to try",
+            nullable=True,
+        ),
         Column("n_members", "bigint", "Members evaluated"),
     ),
     description="Full ranking of what she had not met before the holdout window.",
@@ -53,10 +68,15 @@ SIMILAR_PRODUCTS = Contract(
         PRODUCT_ID,
         Column("rank", "integer", "From 1, most similar first"),
         Column("similar_product_id", "varchar", "The other product"),
-        Column("score", "double", "Cosine of the two products' members"),
-        Column("support", "bigint", "Members in common"),
+        Column(
+            "score",
+            "double",
+            "Share, 0 to 1, of the product's members who met the other too; members with many"
+            " products count less, and so does another that is popular with all",
+        ),
+        Column("support", "bigint", "Members in common, each by her strongest products"),
     ),
-    description="Item-item collaborative filtering with minimum support.",
+    description="Item-item random walk (RP3beta) with minimum support.",
     owner=GROWTH,
 )
 
@@ -69,7 +89,7 @@ MEMBER_PRODUCTS = Contract(
         MEMBER_ID,
         Column("rank", "integer", "From 1, best first"),
         PRODUCT_ID,
-        Column("score", "double", "Comparable within one source only"),
+        Column("score", "double", "Sum of shares of places; comparable within one list"),
         Column(
             "source",
             "varchar",

@@ -46,6 +46,10 @@ class CsrMatrix(Protocol):
         """The same in another precision."""
         ...
 
+    def copy(self) -> "CsrMatrix":
+        """A matrix of its own with the same content."""
+        ...
+
     def sort_indices(self) -> None:
         """Sorts the columns within each row."""
         ...
@@ -90,8 +94,47 @@ def positions(ids: NDArray[Id], wanted: NDArray[Id]) -> NDArray[np.int64]:
     return np.where(ids[found] == wanted, found, -1).astype(np.int64)
 
 
+def ids_of(names: pl.Series) -> NDArray[np.str_]:
+    """Ids in a column as an array, in their order; shape (n,)."""
+    return np.array(names.to_list(), dtype=np.str_)
+
+
 def _is_ascending(ids: NDArray[Id]) -> bool:
-    return np.array_equal(np.unique(ids), ids)
+    return bool(np.all(np.greater(ids[1:], ids[:-1])))
+
+
+def _coded(ids: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
+    """The distinct ids in ascending order, and the place of each id among them.
+
+    By hashing, on all processors: sorting the ids of every pair takes longer than several
+    iterations of the model.
+    """
+    distinct = ids.to_frame("id").unique().to_series().sort()
+    places = distinct.to_frame().with_row_index("place")
+    place = ids.to_frame("id").join(places, on="id", how="left", maintain_order="left")["place"]
+    return distinct, place.cast(pl.Int64).to_numpy()
+
+
+def _coded_names(names: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
+    """The same for text, which is hashed once."""
+    encoded = names.cast(pl.Categorical(pl.Categories.random()))
+    distinct = encoded.unique()
+    order = distinct.cast(pl.String).arg_sort()
+    codes = distinct.to_physical().gather(order).to_numpy()
+    place = np.empty(len(codes), dtype=np.int64)
+    place[codes] = np.arange(len(codes))
+    return distinct.cast(pl.String).gather(order), place[encoded.to_physical().to_numpy()]
+
+
+def _added(
+    row: NDArray[np.int64], column: NDArray[np.int64], values: NDArray[np.float64], width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Each pair once, its values added from the smallest on, in double precision."""
+    pair = row * width + column
+    order = np.lexsort((values, pair))
+    pair, values = pair[order], values[order]
+    starts = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])
+    return pair[starts] // width, pair[starts] % width, np.add.reduceat(values, starts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,23 +199,25 @@ class InteractionMatrix:
         if not bool(np.isfinite(values).all()):
             raise ValueError("weight must be finite")
 
-        names = products.unique().sort()
-        column = (products.rank("dense").cast(pl.Int64) - 1).to_numpy()
-        ids, row = np.unique(members, return_inverse=True)
-        pair = row.astype(np.int64) * len(names) + column
-        order = np.lexsort((values, pair))
-        pair, values = pair[order], values[order]
-        starts = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])
-        total = (np.add.reduceat(values, starts) if len(starts) else values).astype(np.float32)
-        pair, total = pair[starts][total > 0], total[total > 0]
+        member_ids, row = _coded(pl.Series("member_id", members))
+        product_ids, column = _coded_names(products)
+        shape = (len(member_ids), len(product_ids))
+        weights = sparse(row, column, values, shape)
+        if weights.nnz < len(values):
+            weights = sparse(*_added(row, column, values, shape[1]), shape)
+        names = np.array(product_ids.to_list(), dtype=np.str_)
+        if bool(np.all(weights.data > 0)):
+            return cls(member_ids.to_numpy(), names, weights)
 
-        width = max(len(names), 1)
-        kept_rows, rows = np.unique(pair // width, return_inverse=True)
-        kept_columns, columns = np.unique(pair % width, return_inverse=True)
+        kept = weights.data > 0
+        row = np.repeat(np.arange(shape[0]), np.diff(weights.indptr))[kept]
+        column = weights.indices[kept].astype(np.int64)
+        kept_rows, rows = np.unique(row, return_inverse=True)
+        kept_columns, columns = np.unique(column, return_inverse=True)
         return cls(
-            member_ids=ids[kept_rows],
-            product_ids=np.array(names.gather(kept_columns).to_list(), dtype=np.str_),
-            weights=sparse(rows, columns, total, (len(kept_rows), len(kept_columns))),
+            member_ids=member_ids.to_numpy()[kept_rows],
+            product_ids=names[kept_columns],
+            weights=sparse(rows, columns, weights.data[kept], (len(kept_rows), len(kept_columns))),
         )
 
     def member_index(self, member_id: ArrayLike) -> NDArray[np.int64]:

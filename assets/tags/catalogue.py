@@ -1,11 +1,12 @@
 """Every product's tags: the shop's own, else predicted from its text, else its keywords."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from assets.tags import text
+from assets.tags.sensitive import is_sensitive
 
 _TAGS = pl.Schema(
     {"product_id": pl.String, "tag": pl.String, "score": pl.Float64, "source": pl.String}
@@ -28,7 +29,9 @@ class TaggedCatalogue:
     reason: str | None
 
 
-def tagged(products: pl.DataFrame, seed: int) -> TaggedCatalogue:
+def tagged(
+    products: pl.DataFrame, seed: int, sensitive_terms: Sequence[str] = ()
+) -> TaggedCatalogue:
     """Tags a catalogue.
 
     A product keeps the shop's own tags, at score 1. Who has none gets what the tagged ones teach
@@ -38,20 +41,14 @@ def tagged(products: pl.DataFrame, seed: int) -> TaggedCatalogue:
     Args:
         products: product_id, title, description (null where unknown), tags (lists, empty or null
             where the shop gave none).
-        seed: decides the folds on which the model is judged.
+        seed: decides the folds on which the model's thresholds are chosen.
+        sensitive_terms: a tag that contains one of them is sensitive.
 
     Returns:
         The tags, which do not depend on the order of the rows.
     """
     catalogue = products.sort("product_id")
-    own = (
-        catalogue.select("product_id", tag="tags")
-        .explode("tag")
-        .with_columns(pl.col("tag").str.strip_chars())
-        .filter(pl.col("tag").is_not_null() & (pl.col("tag") != ""))
-        .unique()
-        .sort("product_id", "tag")
-    )
+    own = _own_tags(catalogue)
     untagged = catalogue.join(own, on="product_id", how="anti", maintain_order="left")
     parts = [_as_tags(own.with_columns(score=pl.lit(1.0)), "catalogue")]
     metrics = {
@@ -63,22 +60,58 @@ def tagged(products: pl.DataFrame, seed: int) -> TaggedCatalogue:
         found = text.keywords(_strings(untagged["title"]))
         parts.append(_as_tags(_of_products(found, untagged), "keyword"))
     elif not untagged.is_empty():
-        lists = own.group_by("product_id", maintain_order=True).agg("tag")
-        known = catalogue.join(lists, on="product_id", maintain_order="left")
-        model = text.fit(_texts(known), known["tag"].to_list(), seed)
+        model = text.fit(*_examples(catalogue, own), seed)
         parts.append(_as_tags(_of_products(model.predict(_texts(untagged)), untagged), "predicted"))
         reason = model.report.reason
         metrics |= {
             f"model_{name}": float(value)
-            for name, value in vars(model.report).items()
-            if isinstance(value, int | float)
+            for name, value in model.report._asdict().items()
+            if isinstance(value, int)
         }
     tags = pl.concat(parts).sort("product_id", "tag")
+    tags = tags.with_columns(is_sensitive(tags["tag"], sensitive_terms))
     for source in ("predicted", "keyword"):
         of_source = tags.filter(pl.col("source") == source)
         metrics[f"n_products_{source}"] = float(of_source["product_id"].n_unique())
     metrics["n_tags"] = float(tags["tag"].n_unique())
+    metrics["n_sensitive_tags"] = float(tags.filter("is_sensitive")["tag"].n_unique())
     return TaggedCatalogue(tags, metrics, reason)
+
+
+def judged(products: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """What to expect of predicted tags: ``text.cross_validated`` on the shop's tagged products.
+
+    Args:
+        products: as for ``tagged``.
+        seed: decides the folds.
+
+    Returns:
+        The rows of ``text.cross_validated``, which do not depend on the order of the products;
+        none where there was too little to learn from.
+    """
+    catalogue = products.sort("product_id")
+    return text.cross_validated(*_examples(catalogue, _own_tags(catalogue)), seed)
+
+
+def _own_tags(catalogue: pl.DataFrame) -> pl.DataFrame:
+    """The shop's own tags: product_id, tag, by both."""
+    return (
+        catalogue.select("product_id", tag="tags")
+        .explode("tag")
+        .with_columns(pl.col("tag").str.strip_chars())
+        .filter(pl.col("tag").is_not_null() & (pl.col("tag") != ""))
+        .unique()
+        .sort("product_id", "tag")
+    )
+
+
+def _examples(
+    catalogue: pl.DataFrame, own: pl.DataFrame
+) -> tuple[list[str | None], list[list[str]]]:
+    """Texts and tags of the products that the shop has tagged, by product_id."""
+    lists = own.group_by("product_id", maintain_order=True).agg("tag")
+    known = catalogue.join(lists, on="product_id", maintain_order="left")
+    return _texts(known), known["tag"].to_list()
 
 
 def _texts(products: pl.DataFrame) -> list[str | None]:

@@ -109,12 +109,31 @@ class EventWeights(Declared):
     refund: float = -5
 
 
+# What nobody wants to be addressed by: of health, of money, of the under-aged.
+SENSITIVE_TAGS = (
+    *("疾病", "慢性病", "糖尿病", "高血压", "癌", "肿瘤", "艾滋", "抑郁", "焦虑", "心理健康"),
+    *("医疗", "医药", "药品", "处方", "孕", "避孕", "不孕", "更年期", "性健康", "戒烟", "戒酒"),
+    *("disease", "diabetes", "diabetic", "hypertension", "cancer", "hiv", "depression", "anxiety"),
+    *("health", "mental health", "medical", "medicine", "medication", "prescription"),
+    *("pregnancy", "pregnant", "maternity", "fertility", "contraception", "menopause"),
+    *("贷款", "借贷", "网贷", "信贷", "负债", "债务", "欠款", "征信", "信用卡", "破产", "理财"),
+    *("保险", "收入", "loan", "debt", "mortgage", "credit score", "credit card", "bankruptcy"),
+    *("income", "insurance", "investment"),
+    *("未成年", "儿童", "婴儿", "婴幼儿", "青少年", "中小学", "小学生", "中学生"),
+    *("minor", "child", "children", "baby", "babies", "infant", "toddler", "teen", "teenager"),
+)
+
+
 class Interest(Declared):
-    """How interest is counted and fades."""
+    """How interest is counted and fades, and which interests are kept out of messages.
+
+    A tag is sensitive that contains one of `sensitive_tags`: Chinese anywhere, else as a word.
+    """
 
     half_life_days: Annotated[float, Field(ge=5)] = 30
     prior_weight: Positive = 10
     weights: EventWeights = EventWeights()
+    sensitive_tags: tuple[Annotated[str, Field(pattern=r"\S")], ...] = SENSITIVE_TAGS
 
 
 class Quality(Declared):
@@ -167,16 +186,35 @@ class Consent(Declared):
 
 
 class Recommend(Declared):
-    """ALS and the split on which it is held against popularity."""
+    """ALS, the split on which it is held against popularity, when it is published, the lists.
+
+    A warm fit continues an earlier model, which lies within a day of the optimum: one iteration
+    reaches the loss of `iterations` cold ones; three still do when a week was missed. A model is
+    not published if its ndcg falls short of the published one's by more than `publish_margin` of
+    that, measured on the same members.
+
+    The lists fuse the ranks of ALS and of the random walk by their weights; after
+    `known_after_events` events of a member these two say as much as what is popular. Rules: at
+    most `per_category` products of a category, what a product loses for being like one above it
+    (`diversity`), and the share of the places for products that nobody has met yet.
+    """
 
     factors: Annotated[int, Field(gt=0)] = 64
     regularization: Annotated[float, Field(gt=0, lt=1)] = 0.1
     alpha: Positive = 2.0
     iterations: Annotated[int, Field(gt=0)] = 15
+    warm_iterations: Annotated[int, Field(gt=0)] = 3
+    publish_margin: Share = 0.05
     seed: int = 20261122
     holdout_days: Days = 28
     repurchase_days: Days = 30
     min_support: Annotated[int, Field(gt=0)] = 3
+    als_weight: Positive = 1
+    similar_weight: Annotated[float, Field(ge=0)] = 1
+    known_after_events: Positive = 1
+    per_category: Annotated[int, Field(gt=0)] = 3
+    diversity: Share = 0.1
+    new_share: Share = 0.05
 
 
 class Clv(Declared):

@@ -40,6 +40,42 @@ over_a_cap as (
         end
     group by messages.dedupe_key, caps.rule, caps.messages
     having count(*) > caps.messages
+),
+-- What is said of her names no sensitive tag, nor a product that carries one.
+sensitive_tags as (
+    select product_id, tag from tags.product_tags where is_sensitive
+),
+sensitive_words as (
+    select tag as word from sensitive_tags
+    union
+    select trim(products.title) as word
+    from raw.products as products
+    join sensitive_tags using (product_id)
+    where trim(products.title) <> ''
+),
+said as (
+    select
+        dedupe_key,
+        json_extract_string(variables, '$.tag') as tag,
+        unnest(
+            [
+                json_extract_string(variables, '$.product_title'),
+                json_extract_string(variables, '$.product_reason')
+            ]
+        ) as text
+    from messages
+),
+unspeakable as (
+    select distinct texts.text
+    from (select distinct text from said where text is not null) as texts
+    join sensitive_words on contains(texts.text, sensitive_words.word)
+),
+of_a_sensitive_tag as (
+    select distinct dedupe_key
+    from said
+    where
+        coalesce(tag in (select tag from sensitive_tags), false)
+        or coalesce(text in (select text from unspeakable), false)
 )
 select 'without consent, address or age' as wrong, dedupe_key from without_consent
 union all
@@ -48,4 +84,6 @@ union all
 select 'held out', dedupe_key from held_out
 union all
 select 'over a cap', dedupe_key from over_a_cap
+union all
+select 'of a sensitive tag', dedupe_key from of_a_sensitive_tag
 order by wrong, dedupe_key

@@ -1,11 +1,14 @@
--- One row per member and tag: her interests, at most 20, strongest first.
+-- One row per member and tag: her interests, the 20 that set her apart most.
 -- strength s = sum over her products of max(weight, 0) * tag score; S = sum of s over her tags;
 -- g = the shop's share of the tag, sum of s over sum of S; K = prior_weight.
 --   score = (s + K g) / (S + K): her share of the tag, shrunk towards the shop's;
 --   lift = score / g: above 1, more hers than the average member's;
+--   rank by lift * sqrt(s): what everybody likes says little of her, and the root keeps a single
+--     view of something rare behind what she comes back to;
 --   support = views, carts, shares and orders behind it; confidence = support / (support + K);
 --   expires_at = when s, as of the last interaction, has decayed to 0.05 (a view counts 1), though
---   never less than one half-life after it.
+--   never less than one half-life after it;
+--   is_sensitive = the tag is one that no message may speak of.
 -- Ranking looks at the keys alone and the rest is joined afterwards: a window over wide rows is
 -- ten times as slow.
 with member_products as (
@@ -21,7 +24,7 @@ with member_products as (
 ),
 
 product_tags as (
-    select product_id, tag, score
+    select product_id, tag, score, is_sensitive
     from tags.product_tags
     where score > 0
 ),
@@ -58,10 +61,18 @@ shop_shares as (
     group by tag
 ),
 
+sensitive_tags as (
+    select distinct tag
+    from product_tags
+    where is_sensitive
+),
+
 scored as (
     select
         i.member_id,
         i.tag,
+        cast(i.strength as double) as strength,
+        g.shop_share,
         (cast(i.strength as double) + $prior_weight * g.shop_share)
         / (t.total + $prior_weight) as score
     from interests as i
@@ -74,7 +85,10 @@ ranked as (
         member_id,
         tag,
         score,
-        row_number() over (partition by member_id order by round(score, 9) desc, tag) as rank
+        row_number() over (
+            partition by member_id
+            order by round(score / shop_share * sqrt(strength), 9) desc, tag
+        ) as rank
     from scored
 )
 
@@ -84,6 +98,7 @@ select
     -- A single tag's score is 1 up to the last digit of a division.
     least(r.score, 1) as score,
     r.score / g.shop_share as lift,
+    r.rank,
     i.support,
     i.support / (i.support + $prior_weight) as confidence,
     i.first_seen_at,
@@ -96,8 +111,10 @@ select
                 2
             )
         )
-    ) as expires_at
+    ) as expires_at,
+    st.tag is not null as is_sensitive
 from ranked as r
 join interests as i on i.member_id = r.member_id and i.tag = r.tag
 join shop_shares as g on g.tag = r.tag
+left join sensitive_tags as st on st.tag = r.tag
 where r.rank <= 20

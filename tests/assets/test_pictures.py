@@ -6,7 +6,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from assets.pictures import retention_heat_map, scree
+from assets.pictures import calibration_curve, retention_heat_map, scree
 
 COHORTS = pl.DataFrame(
     {
@@ -14,6 +14,10 @@ COHORTS = pl.DataFrame(
         "period": [0, 1, 2],
         "rate": [1.0, 0.4, None],
     }
+)
+
+GROUPS = pl.DataFrame(
+    {"model": ["bayes", "bayes"], "predicted": [0.1, 0.3], "observed": [0.12, 0.25]}
 )
 
 
@@ -24,8 +28,10 @@ COHORTS = pl.DataFrame(
         scree(pl.Series([], dtype=pl.Float64)),
         retention_heat_map(COHORTS),
         retention_heat_map(COHORTS.clear()),
+        calibration_curve(GROUPS),
+        calibration_curve(GROUPS.clear()),
     ],
-    ids=["scree", "empty scree", "heat map", "empty heat map"],
+    ids=["scree", "empty scree", "heat map", "empty heat map", "curve", "empty curve"],
 )
 def test_a_picture_is_a_png_in_markdown(picture: str) -> None:
     title, _, data = picture.partition("](data:image/png;base64,")

@@ -134,7 +134,10 @@ def filled(tables, warehouse):
         [{"member_id": number, "rank": 1, "product_id": "p"} for number in (1, 2)],
     )
     tables.given(raw.PRODUCTS, [{"product_id": "p", "title": '茶 "50g"'}])
-    for contract in (features.MEMBERS, tags.MEMBER_TAGS, value.CLV, clean.ORDERS):
+    for contract in (
+        *(features.MEMBERS, features.MEMBER_PRODUCTS, value.CLV, clean.ORDERS),
+        *(tags.MEMBER_TAGS, tags.PRODUCT_TAGS, tags.BROWSE_TO_BUY),
+    ):
         tables.given(contract)
     tables.session.connection.close()
     return warehouse
@@ -251,6 +254,95 @@ def test_an_audience_that_fails_names_its_campaign_and_why(
     assert message.startswith("campaign spring: its audience cannot be selected (")
     assert reason in message
     assert "\n" not in message
+
+
+# Member 1 cares for the sensitive tag 孕妈 and for tea, which product p carries both.
+@pytest.fixture
+def sensitive(filled):
+    """The warehouse of `filled`, with tags of which one is not to be spoken of."""
+    with filled.connect() as session:
+        for rank, (tag, is_sensitive) in enumerate((("孕妈", True), ("tea", False)), 2):
+            values = f"'{tag}' as tag, {is_sensitive} as is_sensitive, 0.5 as score"
+            session.execute(
+                "insert into tags.product_tags by name"
+                f" select 'p' as product_id, 'catalogue' as source, {values}"
+            )
+            session.execute(
+                f"insert into tags.member_tags by name select 1 as member_id, {values}, 1 as lift,"
+                " 1 as rank, 1 as support, 0.5 as confidence, $at as first_seen_at,"
+                " $at as last_seen_at, $at + interval 60 days as expires_at",
+                {"at": dt.datetime(2026, 9, 1)},  # noqa: DTZ001 - stored timestamps are naive UTC
+            )
+            session.execute(
+                f"insert into tags.browse_to_buy values ('tag', '{tag}', 2, 1, 0.5, 0.1, 0.9)"
+            )
+            session.execute(
+                "insert into recommend.member_products"
+                f" select * replace ({rank} as rank, 'popular in {tag}' as reason)"
+                " from recommend.member_products where member_id = 1 and rank = 1"
+            )
+        session.execute("update raw.products set tags = ['tea', ' 孕妈 ']")
+        session.execute(
+            "insert into features.member_products by name select 1 as member_id, 'p' as product_id,"
+            " 1 as weight, 1 as forward_weight, 1 as n_views, 0 as n_carts, 0 as n_orders,"
+            " 0 as n_shares, $at as first_at, $at as last_at, 0 as train_weight,"
+            " 0 as holdout_weight",
+            {"at": dt.datetime(2026, 9, 1)},  # noqa: DTZ001
+        )
+    return filled
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "select member_id from tags.member_tags where tag = '{tag}'",
+        "select m.member_id from tags.member_tags as m where m.tag = '{tag}' and m.rank = 1",
+        "select member_tags.member_id from tags.member_tags where member_tags.tag = '{tag}'",
+        "select member_id from warehouse.tags.member_tags where tag = '{tag}'",
+        "with hers as (from tags.member_tags) select member_id from hers where tag = '{tag}'",
+        "select member_id from value.lifecycle where member_id in"
+        " (select member_id from tags.member_tags where tag = '{tag}' and expires_at > $as_of)",
+        "select member_id from features.member_products join tags.product_tags using (product_id)"
+        " where tag = '{tag}'",
+        "select member_id from features.member_products join raw.products using (product_id)"
+        " where list_contains(list_transform(tags, lambda tag: trim(tag)), '{tag}')",
+        "select member_id from recommend.member_products where reason = 'popular in {tag}'",
+        "select member_id from clean.members, tags.browse_to_buy"
+        " where member_id = 1 and kind = 'tag' and subject = '{tag}'",
+    ],
+)
+def test_nobody_is_selected_by_a_sensitive_tag(sensitive, resources, folder, audience):
+    campaigns = [
+        {**SPRING, "id": name, "audience": audience.format(tag=tag)}
+        for name, tag in (("of_tea", "tea"), ("of_the_pregnant", "孕妈"))
+    ]
+    declare(folder, *campaigns)
+    make(resources, [push.campaigns, push.audiences])
+    assert rows(sensitive, contracts.AUDIENCES) == [{"campaign_id": "of_tea", "member_id": 1}]
+
+
+@pytest.mark.parametrize(
+    "hidden", ["query_table('tags.member_tags')", "query('from tags.member_tags')"]
+)
+def test_an_audience_may_not_hide_what_it_reads(sensitive, resources, folder, hidden):
+    audience = f"select lifecycle.member_id from value.lifecycle, {hidden} as other"
+    declare(folder, {**SPRING, "audience": audience})
+    with pytest.raises(AudienceError, match="hides which table it reads"):
+        make(resources, [push.campaigns, push.audiences])
+
+
+def test_a_message_of_a_sensitive_tag_is_never_handed_out(sensitive, resources, folder, tmp_path):
+    """Product p carries the tag: it is not said, and were it said, nothing would be exported."""
+    make(resources)
+    assert rows(sensitive, contracts.PUSH_LIST) == []
+    with sensitive.connect() as session:
+        session.execute("update tags.product_tags set is_sensitive = false")
+    make(resources)
+    assert len(rows(sensitive, contracts.PUSH_LIST)) == 2
+    with sensitive.connect() as session:
+        session.execute("update tags.product_tags set is_sensitive = true where tag = '孕妈'")
+    with pytest.raises(push.ForbiddenMessages, match="of a sensitive tag"):
+        make(resources, [push.outbox])
 
 
 def test_an_audience_may_know_the_run_date(filled, resources, folder):

@@ -6,16 +6,36 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assets.recommend.als import AlsSettings, Factors, fit, scree
+from assets.recommend.als import (
+    AlsSettings,
+    Factors,
+    _drawn,  # pyright: ignore[reportPrivateUsage]
+    _hashed,  # pyright: ignore[reportPrivateUsage]
+    fit,
+    scree,
+)
 from assets.recommend.matrix import InteractionMatrix, sparse
 from assets.recommend.ranking import top_products
 
 SMALL = AlsSettings(factors=4, seed=3)
+THREADED_FIT = """
+import hashlib, sys
+import numpy as np
+from assets.recommend.als import AlsSettings, fit
+from assets.recommend.matrix import InteractionMatrix
+rng = np.random.default_rng(2)
+pairs = rng.permutation(300 * 90)[:4000]
+matrix = InteractionMatrix.from_pairs(pairs // 90, (pairs % 90).astype(str), rng.random(4000) + 0.1)
+factors = fit(matrix, AlsSettings(factors=64, iterations=4), n_threads=int(sys.argv[1]))
+content = factors.member_factors.tobytes() + factors.product_factors.tobytes()
+print(hashlib.sha256(content).hexdigest())
+"""
 SILENT_FIT = """
 from assets.recommend.als import AlsSettings, fit
 from assets.recommend.matrix import InteractionMatrix
@@ -26,7 +46,7 @@ fit(InteractionMatrix.from_pairs([1, 1, 2], ["a", "b", "a"], [1, 2, 3]), AlsSett
 def dense(weights: NDArray[np.float64]) -> InteractionMatrix:
     rows, columns = np.nonzero(weights)
     return InteractionMatrix(
-        np.arange(weights.shape[0]) + 100,
+        np.arange(100, 100 + weights.shape[0], dtype=np.int64),
         np.array([f"p{number:03d}" for number in range(weights.shape[1])]),
         sparse(rows, columns, weights[rows, columns], weights.shape),
     )
@@ -100,6 +120,117 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_threads():
     assert one.member_factors.tobytes() != other.member_factors.tobytes()
 
 
+def test_threads_of_blas_and_of_implicit_change_no_byte():
+    """In processes of their own: a BLAS takes its number of threads when it is loaded."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", THREADED_FIT, n_threads],
+            cwd=Path(__file__).parents[3],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": n_blas_threads},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for n_threads, n_blas_threads in (("1", "1"), ("3", "4"))
+    }
+    assert len(found) == 1
+    assert len(found.pop()) == 65
+
+
+def test_a_start_is_drawn_from_the_id_not_from_the_place():
+    more = _drawn(np.array([1, 5, 7, 9], dtype=np.uint64), SMALL)
+    assert _drawn(np.array([9, 5], dtype=np.uint64), SMALL).tobytes() == more[[3, 1]].tobytes()
+    assert np.unique(more).size == more.size
+    assert ((more >= 0) & (more < 0.01)).all()
+    assert (_hashed(np.array(["d", "连衣裙"])) == _hashed(np.array(["连衣裙", "d"]))[::-1]).all()
+    other = _drawn(np.array([5], dtype=np.uint64), replace(SMALL, seed=4))
+    assert (other != more[1]).all()
+
+
+@pytest.mark.parametrize("factors", [1, 3, 8])
+def test_a_start_is_uniform(factors: int):
+    drawn = _drawn(np.arange(20_000, dtype=np.uint64), replace(SMALL, factors=factors)) * 100
+    assert drawn.shape == (20_000, factors)
+    assert np.abs(drawn.mean(axis=0) - 1 / 2).max() < 0.01
+    assert np.abs(drawn.var(axis=0) - 1 / 12).max() < 0.003
+    correlation = np.corrcoef(drawn[:-1].T, drawn[1:].T) - np.eye(2 * factors)
+    assert np.abs(correlation).max() < 0.04
+
+
+def loss(factors: Factors, matrix: InteractionMatrix) -> float:
+    """Hu, Koren and Volinsky, equation 3, over every pair."""
+    confidence = factors.settings.alpha * np.log1p(matrix.weights.toarray().astype(np.float64))
+    x, y = factors.member_factors.astype(np.float64), factors.product_factors.astype(np.float64)
+    error = np.where(confidence > 0, confidence, 1) * ((confidence > 0) - x @ y.T) ** 2
+    return float(error.sum() + factors.penalty * ((x**2).sum() + (y**2).sum()))
+
+
+def tomorrow(today: InteractionMatrix) -> InteractionMatrix:
+    """One member and one product are gone, one of each is new, and a few ties are others."""
+    weights = today.weights.toarray().astype(np.float64)[1:, :-1]
+    weights[::9, 3] = 4.0
+    weights = np.pad(weights, ((0, 1), (1, 0)))
+    weights[-1, :4] = weights[:5, 0] = 2.0
+    rows, columns = np.nonzero(weights)
+    return InteractionMatrix(
+        np.append(today.member_ids[1:], 5000),
+        np.insert(today.product_ids[:-1], 0, "new"),
+        sparse(rows, columns, weights[rows, columns], weights.shape),
+    )
+
+
+def test_a_warm_start_needs_less_than_half_the_iterations():
+    today = random_matrix(300, 60)
+    settings = AlsSettings(factors=8, seed=3)
+    matrix = tomorrow(today)
+    cold = loss(fit(matrix, settings), matrix)
+    warm = fit(matrix, replace(settings, iterations=7), fit(today, settings))
+    assert loss(warm, matrix) <= cold
+    assert loss(fit(matrix, replace(settings, iterations=7)), matrix) > cold
+
+
+def test_a_start_is_taken_up_by_id_and_left_as_it_was():
+    today = random_matrix(60, 20)
+    start = fit(today, SMALL)
+    before = start.member_factors.tobytes() + start.product_factors.tobytes()
+    matrix = tomorrow(today)
+    once = fit(matrix, replace(SMALL, iterations=1), start)
+    assert start.member_factors.tobytes() + start.product_factors.tobytes() == before
+    assert np.abs(once.member_factors[:59] - start.member_factors[1:]).max() < 0.5
+    misplaced = replace(start, product_factors=np.roll(start.product_factors, 1, axis=0))
+    other = fit(matrix, replace(SMALL, iterations=1), misplaced)
+    assert loss(once, matrix) < loss(other, matrix)
+    again = fit(matrix, replace(SMALL, iterations=1), start, n_threads=2)
+    assert once.member_factors.tobytes() == again.member_factors.tobytes()
+
+
+@pytest.mark.parametrize(
+    "other", [{"factors": 5}, {"regularization": 0.2}, {"alpha": 3.0}, {"seed": 9}]
+)
+def test_a_model_of_other_settings_is_not_continued(model: Factors, other: dict[str, Any]):
+    settings = replace(SMALL, **other)
+    assert not model.may_start(settings)
+    with pytest.raises(ValueError, match="settings"):
+        fit(random_matrix(40, 25), settings, model)
+    assert model.may_start(replace(SMALL, iterations=2))
+
+
+def test_an_empty_model_starts_nothing_and_an_empty_shop_ends_empty(model: Factors):
+    nothing = InteractionMatrix.from_pairs([], [], [])
+    assert fit(nothing, SMALL, model).member_factors.shape == (0, 4)
+    matrix = random_matrix(40, 25)
+    assert fit(matrix, SMALL, fit(nothing, SMALL)).member_factors.tobytes() == (
+        model.member_factors.tobytes()
+    )
+
+
+def test_a_product_that_a_model_does_not_know_is_never_listed(model: Factors):
+    products = np.array(["new", *model.product_ids[:3]])
+    other = model.of_products(products)
+    scores = other.scores(0, 40)
+    assert np.isneginf(scores[:, 0]).all()
+    assert scores[:, 1:] == pytest.approx(model.scores(0, 40)[:, :3])
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2)])
 def test_tiny_shops_are_fitted(shape: tuple[int, int]):
     matrix = dense(np.ones(shape))
@@ -162,7 +293,7 @@ def test_fitting_is_silent():
         {"alpha": float("nan")},
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, float]):
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]):
     with pytest.raises(ValueError, match="must"):
         AlsSettings(**wrong)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import combinations
 from math import log2
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.recommend.als import AlsSettings, fit
-from assets.recommend.evaluation import compare, evaluate, new_pairs
+from assets.recommend.evaluation import compare, evaluate, history_segments, new_pairs
 from assets.recommend.matrix import InteractionMatrix
-from assets.recommend.ranking import popular_products, top_products
+from assets.recommend.popularity import popular_products
+from assets.recommend.ranking import top_products
 
 LISTS = {1: ["a", "x", "b"], 2: ["x", "c", "y"], 3: ["x", "y", "z"]}
 TRUTH = {1: ["a", "b"], 2: ["c"], 4: ["a"]}
@@ -46,6 +48,9 @@ def test_by_hand_at_3():
     assert ndcg_1 == pytest.approx(0.9197207891)
     assert found.ndcg == pytest.approx((ndcg_1 + 1 / log2(3) + 0) / 3)
     assert found.coverage == pytest.approx(5 / 10)
+    # Precision at her hits: 1/1 and 2/3; then 1/2; then none.
+    assert found.map == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2 + 0) / 3)
+    assert (found.novelty, found.diversity) == (None, None)
 
 
 def test_by_hand_at_1():
@@ -54,6 +59,8 @@ def test_by_hand_at_1():
     assert found.recall == pytest.approx((1 / 2 + 0 + 0) / 3)
     assert found.ndcg == pytest.approx((1 + 0 + 0) / 3)
     assert found.coverage == pytest.approx(2 / 10)
+    # At most one hit fits, so one hit is all there is.
+    assert found.map == pytest.approx((1 + 0 + 0) / 3)
 
 
 @given(
@@ -69,17 +76,105 @@ def test_by_hand_at_1():
 )
 @settings(max_examples=40)
 def test_against_a_plain_loop(truth: dict[int, list[str]], ranked: dict[int, list[str]], k: int):
-    recalls, ndcgs = [], []
+    recalls, ndcgs, precisions = [], [], []
     for member, wanted in truth.items():
         hits = [product in wanted for product in ranked.get(member, [])[:k]]
         recalls.append(sum(hits) / len(wanted))
         gain = sum(hit / log2(place + 2) for place, hit in enumerate(hits))
         ndcgs.append(gain / sum(1 / log2(place + 2) for place in range(min(k, len(wanted)))))
+        precisions.append(
+            sum(sum(hits[: place + 1]) / (place + 1) for place, hit in enumerate(hits) if hit)
+            / min(k, len(wanted))
+        )
     found = evaluate(lists(ranked), pairs(truth), k, n_products=8)
+    assert found.map == pytest.approx(np.mean(precisions))
     assert found.recall == pytest.approx(np.mean(recalls))
     assert found.ndcg == pytest.approx(np.mean(ndcgs))
     assert 0 <= found.coverage <= 1
     assert evaluate(lists(truth), pairs(truth), 8, 8).ndcg == pytest.approx(1)
+
+
+def test_novelty_is_the_information_in_what_is_listed():
+    # Of four members all had met "all", two "half" (one of them twice), nobody "new".
+    seen = pairs({1: ["all", "half", "half"], 2: ["all", "half"], 3: ["all"], 4: ["all"]})
+    ranked = lists({1: ["all", "half"], 2: ["new"], 9: ["new"]})
+    truth = pairs({1: ["x"], 2: ["x"], 3: ["x"]})
+    found = evaluate(ranked, truth, 2, 10, seen=seen)
+    # 0 and 1 bits; then 2 bits, as if one of four had met it; member 9 has no truth.
+    assert found.novelty == pytest.approx(((0 + 1) / 2 + 2) / 2)
+    assert evaluate(ranked, truth, 1, 10, seen=seen).novelty == pytest.approx((0 + 2) / 2)
+    assert evaluate(lists({}), truth, 1, 10, seen=seen).novelty is None
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 4), st.lists(st.sampled_from("abcdefg"), max_size=6, unique=True)
+    ),
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcde"), st.sampled_from("tuvw")), st.floats(0.01, 1)
+    ),
+)
+@settings(max_examples=40, deadline=None)
+def test_diversity_against_cosines_pair_by_pair(
+    ranked: dict[int, list[str]], scores: dict[tuple[str, str], float]
+):
+    tags = pl.DataFrame(
+        [(*pair, score) for pair, score in scores.items()],
+        schema={"product_id": pl.String, "tag": pl.String, "score": pl.Float64},
+        orient="row",
+    )
+    vectors = {
+        product: np.array([scores.get((product, tag), 0) for tag in "tuvw"])
+        for product, _ in scores
+    }
+    unlike = []
+    for products in ranked.values():
+        known = [vectors[product] for product in products if product in vectors]
+        cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(known, 2)]
+        if cosines:
+            unlike.append(1 - np.mean(cosines))
+    truth = pairs({member: ["x"] for member in [*ranked, 99]})
+    found = evaluate(lists(ranked), truth, 6, 7, product_tags=tags).diversity
+    assert found == (pytest.approx(np.mean(unlike), abs=1e-9) if unlike else None)
+
+
+def test_members_stand_in_segments_by_what_they_had_met():
+    seen = pairs({1: ["a", "a", "b"], 2: list("abc"), 3: list("abcdef"), 8: ["a"]})
+    found = history_segments(seen, pl.Series([3, 4, 2, 1, 2]), light_from=3, heavy_from=6)
+    assert found.rows() == [(1, "cold"), (2, "light"), (3, "heavy"), (4, "cold")]
+    with pytest.raises(ValueError, match="must rise"):
+        history_segments(seen, pl.Series([1]), light_from=3, heavy_from=2)
+
+
+def test_each_segment_is_measured_by_itself():
+    segments = pl.DataFrame({"member_id": [1, 2, 4], "segment": ["heavy", "cold", "cold"]})
+    found = compare(
+        {"model": lists(LISTS)}, lists(TRUTH), pairs(TRUTH), 3, 10, segments=segments
+    ).filter(metric="recall")
+    rows = found.select("segment", "value", "baseline", "n_members").rows()
+    assert rows == [
+        ("all", pytest.approx(2 / 3), 1.0, 3),
+        ("cold", 0.5, 1.0, 2),
+        ("heavy", 1.0, 1.0, 1),
+    ]
+
+
+def test_what_is_known_of_products_gives_rows_of_its_own():
+    tags = pl.DataFrame({"product_id": ["a", "x"], "tag": ["t", "u"], "score": [1.0, 0.5]})
+    known = compare(
+        {"model": lists(LISTS)},
+        lists(LISTS),
+        pairs(TRUTH),
+        3,
+        10,
+        seen=pairs(LISTS),
+        product_tags=tags,
+    )
+    assert known["metric"].to_list() == [
+        *("recall", "ndcg", "map", "coverage", "novelty", "diversity")
+    ]
+    assert known["value"].null_count() == 0
+    assert known["value"][-1] == 1
 
 
 def test_new_pairs_are_of_known_members_and_new_to_them():
@@ -91,9 +186,9 @@ def test_new_pairs_are_of_known_members_and_new_to_them():
 def test_models_stand_beside_the_baseline():
     found = compare({"good": lists(TRUTH), "poor": lists(LISTS)}, lists(LISTS), pairs(TRUTH), 3, 10)
     assert found.columns == ["model", "metric", "k", "value", "baseline", "n_members"]
-    assert found["metric"].to_list() == ["recall", "ndcg", "coverage"] * 2
+    assert found["metric"].to_list() == ["recall", "ndcg", "map", "coverage"] * 2
     good, poor = found.filter(model="good"), found.filter(model="poor")
-    assert good["value"].to_list() == pytest.approx([1, 1, 0.3])
+    assert good["value"].to_list() == pytest.approx([1, 1, 1, 0.3])
     assert poor["value"].to_list() == poor["baseline"].to_list() == good["baseline"].to_list()
     assert found["n_members"].unique().to_list() == [3]
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from assets.tags.catalogue import tagged
+from assets.tags.catalogue import judged, tagged
 
 SCHEMA = {
     "product_id": pl.String,
@@ -31,7 +31,7 @@ def mixed() -> pl.DataFrame:
 
 def test_own_tags_are_trimmed_and_counted_once():
     made = tagged(catalogue(("a", "t", None, ["tea", " tea ", "", None]), ("b", "t", None, [])), 1)
-    assert made.tags.rows() == [("a", "tea", 1.0, "catalogue")]
+    assert made.tags.rows() == [("a", "tea", 1.0, "catalogue", False)]
     assert made.metrics["n_products_with_own_tags"] == 1
 
 
@@ -55,6 +55,22 @@ def test_the_untagged_learn_from_the_tagged(mixed):
 def test_the_order_of_the_catalogue_does_not_matter(mixed):
     shuffled = mixed.sample(fraction=1, shuffle=True, seed=3)
     assert tagged(shuffled, SEED).tags.equals(tagged(mixed, SEED).tags)
+    assert judged(shuffled, SEED).equals(judged(mixed, SEED))
+
+
+def test_predictions_are_judged_on_the_tagged_alone(mixed):
+    metrics = judged(mixed, SEED)
+    assert set(metrics["n_texts"]) == {40}
+    assert set(metrics["tag"]) == {"dress", "shoe", ""}
+
+
+def test_sensitive_tags_are_marked_wherever_they_come_from(mixed):
+    made = tagged(mixed, SEED, ["DRESS"])
+    marked = made.tags.filter("is_sensitive")
+    assert set(marked["tag"]) == {"dress"}
+    assert set(marked["source"]) == {"catalogue", "predicted"}
+    assert marked.height == made.tags.filter(tag="dress").height
+    assert made.metrics["n_sensitive_tags"] == 1
 
 
 def test_without_any_tags_the_titles_keywords_stand_in():
@@ -79,4 +95,5 @@ def test_titles_and_descriptions_may_be_missing():
 def test_an_empty_catalogue_gives_no_tags():
     made = tagged(catalogue(), SEED)
     assert made.tags.is_empty()
-    assert made.tags.columns == ["product_id", "tag", "score", "source"]
+    assert made.tags.columns == ["product_id", "tag", "score", "source", "is_sensitive"]
+    assert judged(catalogue(), SEED).is_empty()

@@ -6,7 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.tags.text import TagModel, fit, keywords
+from assets.tags import text
+from assets.tags.text import BASELINE, MODEL, TagModel, cross_validated, fit, keywords
+from resources.simulation.vocabulary import BENEFITS, CATEGORIES, CHINESE_BRANDS
 
 NOUNS = {
     "连衣裙": ("法式碎花连衣裙", "真丝连衣裙", "Silk Midi Dress"),
@@ -68,21 +70,95 @@ def test_it_abstains_on_what_it_does_not_know(model: TagModel):
     assert model.predict([]).schema == model.predict(["连衣裙"]).schema
 
 
-def test_the_report_holds_on_new_titles(model: TagModel):
-    report = model.report
-    assert (report.n_texts, report.n_tags, report.reason) == (300, 5, None)
-    assert report.precision is not None and report.precision > 0.97
-    assert report.recall is not None and report.recall > 0.95
-    assert report.coverage is not None and report.coverage > 0.95
+def overall(metrics: pl.DataFrame, model: str = MODEL) -> dict[str, float]:
+    return metrics.row(by_predicate=(pl.col("model") == model) & (pl.col("tag") == ""), named=True)
+
+
+def chinese_titles(n: int, seed: int) -> tuple[list[str], list[list[str]]]:
+    """Titles as Chinese shops write them, without a space, tagged with one of ten shelves."""
+    rng = random.Random(seed)
+    texts: list[str] = []
+    tags: list[list[str]] = []
+    for _ in range(n):
+        shelf = rng.choice(CATEGORIES)
+        kind = rng.choice(shelf.kinds)
+        season = rng.choice(
+            ["春季", "夏季", "秋冬", "2026新款", "热卖", "店长推荐", "百搭", "正品"]
+        )
+        size = rng.choice(kind.sizes or ("均码",))
+        benefit = rng.choice(BENEFITS).chinese
+        words = [rng.choice(CHINESE_BRANDS), season, benefit, rng.choice(kind.chinese), size]
+        texts.append("".join(words))
+        tags.append([shelf.name])
+    return texts, tags
+
+
+def test_on_chinese_titles_characters_tell_what_words_do_not():
+    metrics = cross_validated(*chinese_titles(500, seed=1), seed=0)
+    model, baseline = overall(metrics), overall(metrics, BASELINE)
+    assert model["precision"] > 0.9
+    assert model["recall"] > 0.9
+    assert baseline["recall"] < 0.2
+    assert model["support"] == baseline["support"] == model["n_texts"]
+
+
+def test_precision_and_recall_of_every_tag_add_up_to_the_whole():
+    metrics = cross_validated(*catalogue(300, seed=1), seed=0)
+    assert metrics.select("model", "scope", "tag").is_unique().all()
+    for model in (MODEL, BASELINE):
+        tags = metrics.filter(model=model, scope="tag")
+        whole = overall(metrics, model)
+        assert tags["tag"].to_list() == sorted([*NOUNS, "礼盒"])
+        for count in ("support", "n_given", "n_right"):
+            assert tags[count].sum() == whole[count]
+        assert whole["precision"] == whole["n_right"] / whole["n_given"]
+        assert whole["recall"] == whole["n_right"] / whole["support"]
+        given = tags.filter(pl.col("n_given") > 0)
+        assert (given["precision"] == given["n_right"] / given["n_given"]).all()
+        assert tags["recall"].is_between(0, 1).all()
+
+
+def test_what_is_expected_holds_on_new_titles(model: TagModel):
+    assert model.report == (300, 5, None)
+    expected = overall(cross_validated(*catalogue(300, seed=1), seed=0))
+    assert expected["n_texts"] == 300
+    assert expected["precision"] > 0.97
+    assert expected["recall"] > 0.95
+    assert expected["coverage"] > 0.95
+
+
+def test_a_fold_is_judged_by_a_model_that_was_made_without_it():
+    """Vocabulary, weights and thresholds are those of `fit` on the other folds' texts alone."""
+    texts, tags = chinese_titles(240, seed=9)
+    distinct = dict(zip(map(text.normal, texts), tags, strict=True))
+    # Two tags that the text only hints at, so that thresholds matter.
+    rng = random.Random(9)
+    hinted = {
+        title: ["国" if rng.random() < 0.8 and "国" in title else "无", "礼"][: 1 + ("礼" in title)]
+        for title in distinct
+    }
+    names, lists = list(hinted), list(hinted.values())
+    truth = np.array([[tag in own for tag in ("国", "无", "礼")] for own in lists])
+    n_right = n_given = 0
+    for inside, outside in text._splits(names, truth, 4):
+        unseen = fit([names[row] for row in outside], [lists[row] for row in outside], seed=4)
+        found = unseen.predict([names[row] for row in inside])
+        n_given += len(found)
+        n_right += sum(
+            tag in lists[inside[row]] for row, tag in found.select("row", "tag").iter_rows()
+        )
+    judged = overall(cross_validated(names, lists, seed=4))
+    assert (judged["n_given"], judged["n_right"]) == (n_given, n_right)
+    assert 0 < n_right < n_given
 
 
 def test_tags_that_have_nothing_to_do_with_the_text_are_not_given():
     rng = random.Random(3)
     texts, _ = catalogue(300, seed=3)
-    chance = fit(texts, [[rng.choice("abc")] for _ in texts], seed=0)
-    assert chance.report.recall is not None and chance.report.recall < 0.05
+    tags = [[rng.choice("abc")] for _ in texts]
+    assert overall(cross_validated(texts, tags, seed=0))["recall"] < 0.05
     fresh, _ = catalogue(200, seed=4)
-    assert len(chance.predict(fresh)) < 0.1 * len(fresh)
+    assert len(fit(texts, tags, seed=0).predict(fresh)) < 0.1 * len(fresh)
 
 
 def test_a_text_is_not_tested_on_its_own_copy():
@@ -90,9 +166,16 @@ def test_a_text_is_not_tested_on_its_own_copy():
     rng = random.Random(5)
     texts = ["".join(rng.choice("天地玄黄宇宙洪荒") for _ in range(12)) for _ in range(60)]
     tags = [[rng.choice("ab")] for _ in texts]
-    report = fit(texts * 10, tags * 10, seed=0).report
-    assert report.n_texts == 60
-    assert report.recall is not None and report.recall < 0.8
+    judged = overall(cross_validated(texts * 10, tags * 10, seed=0))
+    assert judged["n_texts"] == 60
+    assert judged["recall"] < 0.8
+
+
+def test_texts_without_anything_in_common_teach_nothing():
+    texts = [chr(0x4E00 + number) for number in range(40)]
+    tags = [["a" if number % 2 else "b"] for number in range(40)]
+    assert fit(texts, tags, seed=0).predict(["一"]).is_empty()
+    assert overall(cross_validated(texts, tags, seed=0))["n_given"] == 0
 
 
 def test_the_same_seed_gives_the_same_model():
@@ -101,6 +184,8 @@ def test_the_same_seed_gives_the_same_model():
     assert one.report == two.report
     assert one.thresholds.tobytes() == two.thresholds.tobytes()
     assert one.predict(texts).equals(two.predict(texts))
+    judged = cross_validated(texts, tags, seed=1)
+    assert judged.equals(cross_validated(texts, tags, seed=1))
 
 
 def test_untagged_products_are_not_taken_for_products_without_the_tag():
@@ -129,13 +214,14 @@ def test_too_little_to_learn_from_is_said_and_nothing_predicted(
 ):
     found = fit(texts, tags, seed=0)
     assert found.report.reason is not None and reason in found.report.reason
-    assert found.report.precision is None
     assert found.predict(["连衣裙"]).is_empty()
+    assert cross_validated(texts, tags, seed=0).is_empty()
 
 
 def test_texts_and_tags_must_match():
-    with pytest.raises(ValueError, match="2 texts, but 1"):
-        fit(["a", "b"], [["t"]], seed=0)
+    for learn in (fit, cross_validated):
+        with pytest.raises(ValueError, match="2 texts, but 1"):
+            learn(["a", "b"], [["t"]], seed=0)
 
 
 def gift_shop() -> list[str]:

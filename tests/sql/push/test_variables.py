@@ -25,6 +25,7 @@ def sources(tables):
         raw.PRODUCTS,
         recommend.MEMBER_PRODUCTS,
         tags.MEMBER_TAGS,
+        tags.PRODUCT_TAGS,
         value.LIFECYCLE,
     ):
         tables.given(contract)
@@ -52,9 +53,9 @@ def test_the_first_recommendation_and_the_strongest_tag_are_said(sources):
     sources.given(
         tags.MEMBER_TAGS,
         [
-            {"member_id": 1, "tag": "茶", "score": 0.4, "expires_at": LATER},
-            {"member_id": 1, "tag": "咖啡", "score": 0.4, "expires_at": LATER},
-            {"member_id": 1, "tag": "旧", "score": 0.9, "expires_at": BEFORE},
+            {"member_id": 1, "tag": "茶", "rank": 3, "score": 0.9, "expires_at": LATER},
+            {"member_id": 1, "tag": "咖啡", "rank": 2, "score": 0.4, "expires_at": LATER},
+            {"member_id": 1, "tag": "旧", "rank": 1, "score": 0.9, "expires_at": BEFORE},
         ],
     )
     sources.given(
@@ -89,3 +90,65 @@ def test_a_product_without_a_title_has_none(sources, title):
 def test_anonymous_members_are_left_out(sources):
     sources.given(clean.MEMBERS, [{"member_id": 2, "is_identified": False}])
     assert [row["member_id"] for row in sources.run(contracts.VARIABLES, LOAD_DATE)] == [1]
+
+
+@pytest.fixture
+def sensitive(sources):
+    """Product p1, 孕妇枕, carries the sensitive tag 孕妈; p2 and p3 carry none that is."""
+    sources.given(
+        raw.PRODUCTS,
+        [
+            {"product_id": "p1", "title": " 孕妇枕 "},
+            {"product_id": "p2", "title": "普洱"},
+            {"product_id": "p3", "title": "孕妈瑜伽垫"},
+        ],
+    )
+    sources.given(
+        tags.PRODUCT_TAGS,
+        [
+            {"product_id": "p1", "tag": "孕妈", "is_sensitive": True},
+            {"product_id": "p1", "tag": "枕头"},
+            {"product_id": "p2", "tag": "茶"},
+        ],
+    )
+    return sources
+
+
+def test_a_sensitive_tag_is_not_said_however_strong(sensitive):
+    sensitive.given(
+        tags.MEMBER_TAGS,
+        [
+            {"member_id": 1, "tag": "孕妈", "rank": 1, "expires_at": LATER, "is_sensitive": True},
+            {"member_id": 1, "tag": "茶", "rank": 2, "expires_at": LATER},
+        ],
+    )
+    (row,) = sensitive.run(contracts.VARIABLES, LOAD_DATE)
+    assert row["tag"] == "茶"
+
+
+@pytest.mark.parametrize(
+    ("product_id", "reason"),
+    [
+        ("p1", "popular with all members"),
+        ("p2", "because you viewed 孕妇枕"),
+        ("p2", "popular in 孕妈"),
+        ("p3", "popular with all members"),
+    ],
+    ids=["its product", "because of its product", "because of it", "in the title"],
+)
+def test_no_product_or_reason_betrays_a_sensitive_tag(sensitive, product_id, reason):
+    sensitive.given(
+        recommend.MEMBER_PRODUCTS,
+        [{"member_id": 1, "rank": 1, "product_id": product_id, "reason": reason}],
+    )
+    (row,) = sensitive.run(contracts.VARIABLES, LOAD_DATE)
+    assert {"product_title", "product_reason"} <= set(row["missing"])
+    sensitive.given(
+        recommend.MEMBER_PRODUCTS,
+        [
+            {"member_id": 1, "rank": 3, "product_id": "p2", "reason": "third"},
+            {"member_id": 1, "rank": 2, "product_id": "p2", "reason": "popular in 茶"},
+        ],
+    )
+    (row,) = sensitive.run(contracts.VARIABLES, LOAD_DATE)
+    assert (row["product_title"], row["product_reason"]) == ("普洱", "popular in 茶")

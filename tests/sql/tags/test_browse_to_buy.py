@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+import assets.clean.contracts as clean
 from assets.features.contracts import MEMBER_PRODUCTS
 from assets.raw.contracts import LOADS
 from assets.tags.assets import browse_to_buy
@@ -111,3 +112,83 @@ def test_views_without_any_order_are_no_failure(run):
     rows, _ = run({(member, "p"): (MONDAY, None) for member in range(300)}, tags=[("p", "tea")])
     assert counts(rows["tag", "tea"]) == (300, 0)
     assert 0 <= rows["tag", "tea"]["p_buy_given_browse"] < 0.01
+
+
+def test_an_order_of_a_tag_before_the_first_look_at_it_does_not_count(run):
+    rows, _ = run(
+        {(1, "a"): (TUESDAY, None), (1, "b"): (None, MONDAY), (2, "a"): (MONDAY, MONDAY)},
+        tags=[("a", "tea"), ("b", "tea")],
+    )
+    assert counts(rows["tag", "tea"]) == (2, 1)
+
+
+@pytest.fixture
+def history(tables, warehouse, tmp_path):
+    """Runs features.member_products and then the asset, from views and orders by hour."""
+    as_of = dt.datetime(2026, 3, 31, 16)  # noqa: DTZ001
+    (tmp_path / "shop.yaml").write_text(
+        "name: test\ntime_zone: Asia/Shanghai\nbase_currency: CNY\nfirst_load_date: 2026-01-01\n",
+        encoding="utf-8",
+    )
+
+    def only(contract, rows):
+        tables.given(contract)
+        tables.session.execute(f"delete from {contract.name}")
+        tables.given(contract, rows)
+
+    def materialise(views=(), orders=(), status="completed"):
+        only(LOADS, [{"load_date": dt.date(2026, 3, 31)}])
+        only(PRODUCT_TAGS, [{"product_id": "p", "tag": "tea", "score": 1.0}])
+        only(
+            clean.EVENTS,
+            [
+                {
+                    "message_id": f"v{hours}",
+                    "member_id": 1,
+                    "event_name": "Product Viewed",
+                    "product_id": "p",
+                    "occurred_at": as_of + dt.timedelta(hours=hours),
+                }
+                for hours in views
+            ],
+        )
+        only(clean.ORDERS, [{"order_id": f"o{hours}", "status": status} for hours in orders])
+        only(
+            clean.ORDER_ITEMS,
+            [
+                {
+                    "order_id": f"o{hours}",
+                    "line": 1,
+                    "member_id": 1,
+                    "product_id": "p",
+                    "ordered_at": as_of + dt.timedelta(hours=hours),
+                }
+                for hours in orders
+            ],
+        )
+        tables.given(clean.REFUNDS)
+        tables.run(MEMBER_PRODUCTS, dt.date(2026, 3, 31))
+        browse_to_buy(shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
+        rows = {row["kind"]: counts(row) for row in tables.rows(BROWSE_TO_BUY)}
+        assert rows.get("product") == rows.get("tag")
+        return rows.get("product")
+
+    return materialise
+
+
+def test_only_what_happened_before_the_run_counts(history):
+    assert history(views=[-2], orders=[-1]) == (1, 1)
+    assert history(views=[-2], orders=[0]) == (1, 0)
+    assert history(views=[-2], orders=[5]) == (1, 0)
+    assert history(views=[0, 3], orders=[5]) is None
+
+
+def test_a_purchase_before_the_look_is_none_but_one_after_it_is(history):
+    assert history(views=[-2], orders=[-3]) == (1, 0)
+    assert history(views=[-2], orders=[-3, -1]) == (1, 1)
+    assert history(views=[-4, -1], orders=[-3]) == (1, 1)
+    assert history(views=[-1], orders=[-3, 2]) == (1, 0)
+
+
+def test_a_cancelled_order_is_no_purchase(history):
+    assert history(views=[-2], orders=[-1], status="cancelled") == (1, 0)

@@ -18,7 +18,7 @@ K = 10
 def run(tables):
     """Runs member_tags on weights by member and product, and scores by product and tag."""
 
-    def make(weights, scores, counts=None):
+    def make(weights, scores, counts=None, sensitive=()):
         tables.given(
             MEMBER_PRODUCTS,
             [
@@ -37,7 +37,13 @@ def run(tables):
         tables.given(
             PRODUCT_TAGS,
             [
-                {"product_id": product_id, "tag": tag, "score": score, "source": "catalogue"}
+                {
+                    "product_id": product_id,
+                    "tag": tag,
+                    "score": score,
+                    "source": "catalogue",
+                    "is_sensitive": tag in sensitive,
+                }
                 for (product_id, tag), score in scores.items()
             ],
         )
@@ -131,6 +137,34 @@ def test_first_and_last_sight_are_over_all_products_of_the_tag(run, tables):
     (row,) = tables.run(MEMBER_TAGS, LOAD_DATE)
     assert row["first_seen_at"] == LAST_SEEN - dt.timedelta(days=5)
     assert row["last_seen_at"] == LAST_SEEN + dt.timedelta(days=5)
+
+
+def test_what_sets_her_apart_ranks_before_what_everybody_likes(run):
+    """Lift times the root of the strength; the score alone would put tea first."""
+    weights = {(member, "tea"): 10.0 for member in range(1, 9)}
+    rows = run(
+        {**weights, (1, "kayak"): 8.0, (1, "violin"): 0.1},
+        {(name, name): 1.0 for name in ("tea", "kayak", "violin")},
+    )
+    hers = {tag: row for (member, tag), row in rows.items() if member == 1}
+    assert hers["tea"]["score"] > hers["kayak"]["score"]
+    assert hers["violin"]["lift"] > hers["tea"]["lift"]
+    assert sorted(hers, key=lambda tag: hers[tag]["rank"]) == ["kayak", "tea", "violin"]
+    strengths = {"tea": 10.0, "kayak": 8.0, "violin": 0.1}
+    keys = {tag: row["lift"] * strengths[tag] ** 0.5 for tag, row in hers.items()}
+    assert sorted(hers, key=keys.__getitem__, reverse=True) == ["kayak", "tea", "violin"]
+
+
+def test_sensitive_tags_are_kept_and_marked(run):
+    rows = run(
+        {(1, "a"): 1.0, (2, "a"): 1.0, (2, "b"): 1.0},
+        {("a", "糖尿病"): 1.0, ("a", "tea"): 1.0, ("b", "tea"): 1.0},
+        sensitive={"糖尿病"},
+    )
+    assert {key for key, row in rows.items() if row["is_sensitive"]} == {
+        (1, "糖尿病"),
+        (2, "糖尿病"),
+    }
 
 
 def test_only_the_twenty_strongest_are_kept_the_first_by_name_among_equals(run):

@@ -1,0 +1,244 @@
+"""What two models of taste propose, and one list made of both.
+
+The lists are fused by weighted reciprocal rank fusion: Cormack, Clarke and Buettcher, "Reciprocal
+Rank Fusion outperforms Condorcet and individual Rank Learning Methods", SIGIR 2009, section 2. It
+asks for places alone, so that scores which mean different things need not be made comparable.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from itertools import pairwise
+from math import isfinite
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from assets.recommend.als import Factors
+from assets.recommend.matrix import CsrMatrix
+from assets.recommend.random_walk import Walk
+from assets.recommend.ranking import LISTS
+from assets.recommend.top_n import top_n
+
+# Members at a time: bounds the memory by the lists of these, whatever the shop's size.
+_BLOCK_MEMBERS = 1 << 16
+# Ends of walks at a time, met or not.
+_BLOCK_STEPS = 1 << 24
+_FUSED = pl.Schema({**LISTS, "source": pl.String})
+
+
+def factor_lists(
+    factors: Factors, excluded: CsrMatrix, n: int, allowed: NDArray[np.bool_] | None = None
+) -> pl.DataFrame:
+    """The n best products of every member by their vectors, ties by product_id.
+
+    Args:
+        factors: the model of those who get a list.
+        excluded: any stored value excludes the pair, shape (n_members, n_products).
+        n: length of the lists; shorter where fewer scores are above 0.
+        allowed: which products may be listed at all, shape (n_products,); None for all.
+
+    Returns:
+        member_id, rank (from 1), product_id, score; ordered by member and rank.
+    """
+    if not len(factors.member_ids) or not len(factors.product_ids):
+        return pl.DataFrame(schema=LISTS)
+    column, score = top_n(
+        factors.member_factors, factors.product_factors, excluded, n, allowed=allowed
+    )
+    row, rank = np.nonzero(score > 0)
+    return _frame(factors, row, rank, column[row, rank], score[row, rank])
+
+
+def walk_lists(
+    walk: Walk, excluded: CsrMatrix, n: int, allowed: NDArray[np.bool_] | None = None
+) -> pl.DataFrame:
+    """The n products of every member where her walks end most often, ties by product_id.
+
+    Only ends are looked at, never all products. Arguments and result as for ``factor_lists``.
+    """
+    n_products = len(walk.product_ids)
+    n_ends = np.diff(walk.similarity.indptr)[walk.histories.indices].astype(np.int64)
+    by_member = np.concatenate([[0], np.cumsum(n_ends)])[walk.histories.indptr].tolist()
+    frames = [pl.DataFrame(schema=LISTS)]
+    start = 0
+    while start < len(walk.member_ids):
+        limit = bisect_right(by_member, by_member[start] + _BLOCK_STEPS) - 1
+        stop = max(start + 1, min(limit, start + _BLOCK_MEMBERS))
+        ends = walk.histories[start:stop] @ walk.similarity
+        ends.sort_indices()
+        row, column = _cells(ends)
+        barred_row, barred_column = _cells(excluded[start:stop])
+        is_open = np.ones(len(row), dtype=np.bool_)
+        pair = row * n_products + column
+        barred = barred_row * n_products + barred_column
+        place = np.searchsorted(pair, barred)
+        place = place[np.r_[pair, -1][place] == barred]
+        is_open[place] = False
+        if allowed is not None:
+            is_open &= allowed[column]
+        row, column, score = row[is_open], column[is_open], ends.data[is_open]
+        best, rank = _best(row, column, score, n, stop - start)
+        frames.append(_frame(walk, start + row[best], rank, column[best], score[best]))
+        start = stop
+    return pl.concat(frames)
+
+
+def _cells(matrix: CsrMatrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of every stored value."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return row, matrix.indices.astype(np.int64)
+
+
+def _best(
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    score: NDArray[np.floating],
+    n: int,
+    n_rows: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions and ranks (from 0) of the n highest positive scores of each row, best first.
+
+    Rows ascend. The bits of a positive float sort as the float does, so that score and column
+    fit into one integer that no other equals: a partition then has exactly one answer.
+    """
+    bits = score.astype(np.float32).view(np.int32).astype(np.int64)
+    key = column - (bits << 32)
+    starts = np.searchsorted(row, np.arange(n_rows + 1))
+    chosen: list[NDArray[np.int64]] = []
+    for start, stop in pairwise(starts.tolist()):
+        part = key[start:stop]
+        order = np.argpartition(part, n)[:n] if len(part) > n else np.arange(len(part))
+        chosen.append(start + order[np.argsort(part[order])])
+    nothing = np.zeros(0, dtype=np.int64)
+    ranks = [np.arange(len(places)) for places in chosen]
+    return np.concatenate([nothing, *chosen]), np.concatenate([nothing, *ranks])
+
+
+def _frame(
+    model: Factors | Walk,
+    row: NDArray[np.int64],
+    rank: NDArray[np.int64],
+    column: NDArray[np.integer],
+    score: NDArray[np.floating],
+) -> pl.DataFrame:
+    """Lists with ids instead of places."""
+    return pl.DataFrame(
+        {
+            "member_id": model.member_ids[row],
+            "rank": rank + 1,
+            "product_id": pl.Series(model.product_ids, dtype=pl.String).gather(column),
+            "score": score,
+        },
+        schema=LISTS,
+    )
+
+
+def fuse(
+    lists: Mapping[str, pl.DataFrame], weights: Mapping[str, float], n: int, k: int = 60
+) -> pl.DataFrame:
+    """The n products of every member with the highest sum of ``weight / (k + rank)``.
+
+    A product that a list does not hold gets nothing from it. Equal sums stand by product_id. The
+    order of rows in the lists leaves no trace.
+
+    Args:
+        lists: member_id, rank (from 1), product_id by the name of their source.
+        weights: of every source, at least 0; a source of weight 0 has no say.
+        n: length of the fused lists.
+        k: how little the first places stand out; the paper's 60 serves everywhere.
+
+    Returns:
+        member_id, rank (from 1), product_id, score (the sum), source (the list that gave most
+        to it, the one named first at a tie); ordered by member and rank.
+
+    Raises:
+        ValueError: n or k below 1, a list without a weight, a weight that is negative or not
+            finite, or a list that names a product twice.
+    """
+    if n < 1 or k < 1:
+        raise ValueError("n and k must be at least 1")
+    for name in lists:
+        if name not in weights:
+            raise ValueError(f"list {name} has no weight")
+        if not (isfinite(weights[name]) and weights[name] >= 0):
+            raise ValueError(f"the weight of {name} must be at least 0, not {weights[name]}")
+    heard = {name: ranked for name, ranked in lists.items() if weights[name] > 0}
+    if not heard:
+        return pl.DataFrame(schema=_FUSED)
+    products = (
+        pl.concat([ranked["product_id"].unique() for ranked in heard.values()])
+        .unique()
+        .sort()
+        .to_frame()
+        .with_columns(column=pl.int_range(pl.len(), dtype=pl.Int64))
+    )
+    members = pl.concat([ranked["member_id"].unique() for ranked in heard.values()]).unique().sort()
+    fused = [pl.DataFrame(schema=_FUSED)]
+    for start in range(0, len(members), _BLOCK_MEMBERS):
+        block = members[start : start + _BLOCK_MEMBERS]
+        places = pl.DataFrame({"member_id": block}).with_columns(
+            row=pl.int_range(pl.len(), dtype=pl.Int64) * len(products)
+        )
+        parts = {
+            name: ranked.filter(pl.col("member_id").is_between(block[0], block[-1]))
+            .join(places, on="member_id")
+            .join(products, on="product_id")
+            .select(
+                pair=pl.col("row") + pl.col("column"),
+                part=weights[name] / (pl.col("rank").cast(pl.Float64) + k),
+            )
+            for name, ranked in heard.items()
+        }
+        pair, rank, score, source = _fuse_block(parts, len(products), n)
+        fused.append(
+            pl.DataFrame(
+                {
+                    "member_id": block.gather(pair // len(products)),
+                    "rank": rank + 1,
+                    "product_id": products["product_id"].gather(pair % len(products)),
+                    "score": score,
+                    "source": source,
+                },
+                schema=_FUSED,
+            )
+        )
+    return pl.concat(fused)
+
+
+def _fuse_block(
+    parts: Mapping[str, pl.DataFrame], n_products: int, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], pl.Series]:
+    """The n best pairs of each member, with rank (from 0), score and source.
+
+    Args:
+        parts: pair (place of the member times n_products, plus the product's), part; by source.
+        n_products: products in all.
+        n: pairs to keep of a member.
+    """
+    merged = pl.DataFrame(schema={"pair": pl.Int64})
+    # By name: the order in which three parts are added must not depend on the caller's.
+    for name in sorted(parts):
+        merged = merged.join(
+            parts[name].rename({"part": name}), on="pair", how="full", coalesce=True
+        )
+    merged = merged.sort("pair").fill_null(0.0)
+    pair = merged["pair"].to_numpy()
+    if np.any(pair[1:] == pair[:-1]):
+        raise ValueError("a list must name each member_id and product_id once")
+    total = sum((pl.col(name) for name in sorted(parts)), start=pl.lit(0.0))
+    score = merged.select(total.alias("score"))["score"].to_numpy()
+
+    # Pairs ascend, and both sorts keep the order of equals: ties stand by product.
+    member = pair // n_products
+    by_score = np.argsort(-score, kind="stable")
+    order = by_score[np.argsort(member[by_score], kind="stable")]
+    at = np.arange(len(pair))
+    is_first = np.concatenate([[True], member[1:] != member[:-1]])
+    rank = at - np.maximum.accumulate(np.where(is_first, at, 0))
+    kept = order[rank < n]
+    most = pl.max_horizontal(list(parts))
+    source = merged[kept].select(
+        source=pl.coalesce([pl.when(pl.col(name) >= most).then(pl.lit(name)) for name in parts])
+    )["source"]
+    return pair[kept], rank[rank < n], score[kept], source

@@ -1,0 +1,130 @@
+-- One row per member and cut: what she had done strictly before the cut date, and whether she
+-- ordered in the 7 days from it. The last cut is run_date, whose week is still to come: has_order
+-- is NULL and every identified member is there to be scored. The $n_cuts before it lie a week apart
+-- each; there a member stands if her user id or sign-up was known by then, for who is identified
+-- only since then is often so because she ordered. Past cuts take every $one_in-th member, which is
+-- a fair draw as ids are drawn from a keyed hash. Columns named as in features.members mean the
+-- same, at the cut; assets/tags/propensity.py learns from the one part and scores the other.
+with members as (
+    select member_id, signed_up_at
+    from clean.members
+    where is_identified
+),
+
+identities as (
+    select member_id, min(first_seen_at) as first_seen_at
+    from clean.identities
+    where kind = 'user_id'
+    group by member_id
+),
+
+member_days as (
+    select member_id, date, n_views, n_carts, n_orders, n_shares, net_revenue
+    from features.member_days
+    where date < $run_date
+),
+
+known as (
+    select
+        m.member_id,
+        cast(
+            from_utc_timestamp(least(m.signed_up_at, i.first_seen_at), $time_zone) as date
+        ) as known_date
+    from members as m
+    left join identities as i on i.member_id = m.member_id
+),
+
+cuts as (
+    select $run_date - 7 * cast(weeks_back as integer) as cut_date
+    from range(cast($n_cuts as bigint) + 1) as back(weeks_back)
+),
+
+observed as (
+    select c.cut_date, k.member_id, k.known_date
+    from known as k
+    join cuts as c
+        on c.cut_date = $run_date
+        or (k.known_date < c.cut_date and k.member_id % $one_in = 0)
+),
+
+days as (
+    select
+        o.cut_date,
+        o.member_id,
+        o.cut_date - d.date as days_ago,
+        d.n_views,
+        d.n_carts,
+        d.n_orders,
+        d.n_shares,
+        d.net_revenue
+    from observed as o
+    join member_days as d on d.member_id = o.member_id and d.date < o.cut_date
+),
+
+windows as (
+    select
+        cut_date,
+        member_id,
+        sum(n_views) filter (where days_ago <= 7) as n_views_7d,
+        sum(n_views) filter (where days_ago <= 14) as n_views_14d,
+        sum(n_views) filter (where days_ago <= 30) as n_views_30d,
+        sum(n_views) filter (where days_ago <= 60) as n_views_60d,
+        sum(n_carts) filter (where days_ago <= 7) as n_carts_7d,
+        sum(n_carts) filter (where days_ago <= 14) as n_carts_14d,
+        sum(n_carts) filter (where days_ago <= 30) as n_carts_30d,
+        sum(n_carts) filter (where days_ago <= 60) as n_carts_60d,
+        sum(n_orders) filter (where days_ago <= 7) as n_orders_7d,
+        sum(n_orders) filter (where days_ago <= 14) as n_orders_14d,
+        sum(n_orders) filter (where days_ago <= 30) as n_orders_30d,
+        sum(n_orders) filter (where days_ago <= 60) as n_orders_60d,
+        sum(n_shares) filter (where days_ago <= 7) as n_shares_7d,
+        sum(n_shares) filter (where days_ago <= 14) as n_shares_14d,
+        sum(n_shares) filter (where days_ago <= 30) as n_shares_30d,
+        sum(n_shares) filter (where days_ago <= 60) as n_shares_60d,
+        sum(net_revenue) filter (where days_ago <= 60) as net_revenue_60d,
+        sum(n_orders) as n_orders,
+        min(days_ago) as days_since_last,
+        min(days_ago) filter (where n_orders > 0) as days_since_last_order,
+        try_divide(
+            cast(max(days_ago) - min(days_ago) as double), cast(count(*) - 1 as double)
+        ) as average_gap_days
+    from days
+    group by cut_date, member_id
+),
+
+orders as (
+    select distinct c.cut_date, d.member_id
+    from cuts as c
+    join member_days as d on d.date >= c.cut_date and d.date < c.cut_date + 7
+    where d.n_orders > 0
+)
+
+select
+    o.cut_date,
+    o.member_id,
+    case when o.cut_date < $run_date then b.member_id is not null end as has_order,
+    cast(coalesce(w.n_views_7d, 0) as bigint) as n_views_7d,
+    cast(coalesce(w.n_views_14d, 0) as bigint) as n_views_14d,
+    cast(coalesce(w.n_views_30d, 0) as bigint) as n_views_30d,
+    cast(coalesce(w.n_views_60d, 0) as bigint) as n_views_60d,
+    cast(coalesce(w.n_carts_7d, 0) as bigint) as n_carts_7d,
+    cast(coalesce(w.n_carts_14d, 0) as bigint) as n_carts_14d,
+    cast(coalesce(w.n_carts_30d, 0) as bigint) as n_carts_30d,
+    cast(coalesce(w.n_carts_60d, 0) as bigint) as n_carts_60d,
+    cast(coalesce(w.n_orders_7d, 0) as bigint) as n_orders_7d,
+    cast(coalesce(w.n_orders_14d, 0) as bigint) as n_orders_14d,
+    cast(coalesce(w.n_orders_30d, 0) as bigint) as n_orders_30d,
+    cast(coalesce(w.n_orders_60d, 0) as bigint) as n_orders_60d,
+    cast(coalesce(w.n_shares_7d, 0) as bigint) as n_shares_7d,
+    cast(coalesce(w.n_shares_14d, 0) as bigint) as n_shares_14d,
+    cast(coalesce(w.n_shares_30d, 0) as bigint) as n_shares_30d,
+    cast(coalesce(w.n_shares_60d, 0) as bigint) as n_shares_60d,
+    cast(coalesce(w.net_revenue_60d, 0) as double) as net_revenue_60d,
+    cast(coalesce(w.n_orders, 0) as bigint) as n_orders,
+    w.days_since_last,
+    w.days_since_last_order,
+    w.average_gap_days,
+    o.cut_date - o.known_date as days_since_known
+from observed as o
+left join windows as w on w.cut_date = o.cut_date and w.member_id = o.member_id
+left join orders as b on b.cut_date = o.cut_date and b.member_id = o.member_id
