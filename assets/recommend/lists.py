@@ -16,6 +16,8 @@ from assets.recommend.random_walk import Walk
 from assets.recommend.reasons import explain_tags, explain_taste, explain_walk
 from assets.recommend.rules import arrange, barred, on_offer
 
+# Members at a time: bounds the memory by their candidates, whatever the shop's size.
+_BLOCK_MEMBERS = 1 << 16
 # So many candidates per place leave the rules something to choose from.
 _CANDIDATES = 4
 # Beside a model of taste that has seen the product's members, what its tags foretell.
@@ -95,23 +97,109 @@ def recommend_lists(
         member_id, rank (from 1), product_id, score, source, reason (English, said to the
         member); one row per member and rank, ordered by both.
     """
-    catalogue = on_offer(shop.products)
-    tags = shop.product_tags.join(catalogue, on="product_id", how="semi")
-    never = barred(shop.history, shop.products, as_of)
+    offer = _Offer.of(shop, factors, as_of, settings)
+    ids = np.unique(shop.members["member_id"].to_numpy())
+    found = [
+        _lists_of(ids[start : start + _BLOCK_MEMBERS], shop, offer, factors, walk, settings)
+        for start in range(0, max(len(ids), 1), _BLOCK_MEMBERS)
+    ]
+    return pl.concat(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Offer:
+    """What is the same for all members.
+
+    Attributes:
+        catalogue: what may be listed: product_id, category, is_new (nobody has met it).
+        tags: of these products.
+        never: pairs that may not be listed.
+        new: vectors of the new products, foretold from their tags.
+        segments: member_id, segment.
+        of_segments, of_tags: what is popular there, longer than a list by what one is barred from.
+    """
+
+    catalogue: pl.DataFrame
+    tags: pl.DataFrame
+    never: pl.DataFrame
+    new: Factors
+    segments: pl.DataFrame
+    of_segments: pl.DataFrame
+    of_tags: pl.DataFrame
+
+    @classmethod
+    def of(cls, shop: Shop, factors: Factors, as_of: datetime, settings: ListSettings) -> "_Offer":
+        is_new = ~pl.col("product_id").is_in(pl.Series(factors.product_ids).implode())
+        catalogue = on_offer(shop.products).select("product_id", "category", is_new=is_new)
+        tags = shop.product_tags.join(catalogue, on="product_id", how="semi")
+        never = barred(shop.history, shop.products, as_of)
+        offered = ids_of(catalogue["product_id"])
+        n_barred = never.group_by("member_id").len()["len"].to_numpy()
+        longest = _CANDIDATES * settings.length + int(n_barred.max(initial=0))
+        members = shop.members.unique("member_id").sort("member_id")
+        segments = cold_members.member_segments(members, _TRAITS)
+        return cls(
+            catalogue,
+            tags,
+            never,
+            _new_products(factors, shop.history, tags, offered),
+            segments,
+            cold_members.segment_lists(shop.history, segments, offered, longest),
+            cold_members.tag_lists(shop.history, tags, offered, longest),
+        )
+
+
+def _new_products(
+    factors: Factors, history: pl.DataFrame, tags: pl.DataFrame, offered: NDArray[np.str_]
+) -> Factors:
+    """The model with the products that it does not know, by the vectors their tags foretell."""
+    told = np.intersect1d(offered, ids_of(tags["product_id"].unique()))
+    cold = np.setdiff1d(told, factors.product_ids)
+    met = history.filter(pl.col("weight") > 0).group_by("product_id").len()
+    counts = np.zeros(len(factors.product_ids), dtype=np.int64)
+    place = positions(factors.product_ids, ids_of(met["product_id"]))
+    counts[place[place >= 0]] = met["len"].to_numpy()[place >= 0]
+    learnt = TagFactors.fit(tags, factors.product_ids, factors.product_factors, counts)
+    return replace(factors, product_ids=cold, product_factors=learnt.predict(tags, cold))
+
+
+def _lists_of(
+    ids: NDArray[np.int64],
+    shop: Shop,
+    offer: _Offer,
+    factors: Factors,
+    walk: Walk,
+    settings: ListSettings,
+) -> pl.DataFrame:
+    """The lists of some members, ascending."""
+    members = pl.DataFrame({"member_id": ids}, schema={"member_id": pl.Int64})
+    history = shop.history.join(members, on="member_id", how="semi")
+    never = offer.never.join(members, on="member_id", how="semi")
+    hers = shop.member_tags.join(members, on="member_id", how="semi")
     width = _CANDIDATES * settings.length
-    taste = _by_taste(shop, factors, walk, catalogue, tags, never, width, settings)
-    popular = _by_popularity(shop, catalogue, tags, never, width)
-    n_events = shop.history.group_by("member_id").agg(
+    taste = _by_taste(ids, offer, never, factors, walk, width, settings)
+    popular = fuse(
+        {
+            "content": cold_members.popular_in_favourite_tags(hers, offer.of_tags, never, width),
+            "popular": cold_members.popular_in_segments(
+                offer.segments.join(members, on="member_id", how="semi"),
+                offer.of_segments,
+                never,
+                width,
+            ),
+        },
+        _SAYS_OF_POPULAR,
+        width,
+    )
+    n_events = history.group_by("member_id").agg(
         n_events=pl.sum_horizontal("n_views", "n_carts", "n_orders", "n_shares").sum()
     )
     candidates = cold_members.give_way(taste, popular, n_events, width, settings.half)
+    # Whose taste has few categories is offered others before one of hers stands too often.
+    behind = popular.join(candidates, on=_PAIRS, how="anti").with_columns(pl.col("rank") + width)
     chosen = arrange(
-        candidates,
-        catalogue.select(
-            "product_id",
-            "category",
-            is_new=~pl.col("product_id").is_in(pl.Series(factors.product_ids).implode()),
-        ),
+        pl.concat([candidates, behind]),
+        offer.catalogue,
         settings.length,
         product_ids=factors.product_ids,
         vectors=factors.product_factors,
@@ -119,23 +207,22 @@ def recommend_lists(
         new_share=settings.new_share,
         per_category=settings.per_category,
     )
-    return _explained(chosen, shop, factors, walk, tags)
+    return _explained(chosen, shop, history, hers, factors, walk, offer)
 
 
 def _by_taste(
-    shop: Shop,
+    ids: NDArray[np.int64],
+    offer: _Offer,
+    never: pl.DataFrame,
     factors: Factors,
     walk: Walk,
-    catalogue: pl.DataFrame,
-    tags: pl.DataFrame,
-    never: pl.DataFrame,
     width: int,
     settings: ListSettings,
 ) -> pl.DataFrame:
     """What the models propose to those whom they know."""
-    members = shop.members["member_id"].to_numpy()
-    offered = ids_of(catalogue["product_id"])
-    by_factors, by_walk = factors.of_members(members), walk.of_members(members)
+    offered = ids_of(offer.catalogue["product_id"])
+    by_factors, by_walk, new = factors.of_members(ids), walk.of_members(ids), offer.new
+    new = new.of_members(ids)
     lists = {
         "als": factor_lists(
             by_factors, _pairs(by_factors, never), width, np.isin(factors.product_ids, offered)
@@ -143,69 +230,30 @@ def _by_taste(
         "similar": walk_lists(
             by_walk, _pairs(by_walk, never), width, np.isin(walk.product_ids, offered)
         ),
-        "content": _new_products(by_factors, shop.history, tags, offered, settings.length),
+        "content": factor_lists(new, _pairs(new, never), settings.length),
     }
-    most = max(settings.als, settings.similar)
     weights = {
         "als": settings.als,
         "similar": settings.similar,
-        "content": _SAY_OF_TAGS * most,
+        "content": _SAY_OF_TAGS * max(settings.als, settings.similar),
     }
     return fuse(lists, weights, width)
 
 
-def _new_products(
-    by_factors: Factors,
-    history: pl.DataFrame,
-    tags: pl.DataFrame,
-    offered: NDArray[np.str_],
-    n: int,
-) -> pl.DataFrame:
-    """The n best of the products without any history, by the vectors that their tags foretell."""
-    told = np.intersect1d(offered, ids_of(tags["product_id"].unique()))
-    cold = np.setdiff1d(told, by_factors.product_ids)
-    met = history.filter(pl.col("weight") > 0).group_by("product_id").len()
-    counts = np.zeros(len(by_factors.product_ids), dtype=np.int64)
-    place = positions(by_factors.product_ids, ids_of(met["product_id"]))
-    counts[place[place >= 0]] = met["len"].to_numpy()[place >= 0]
-    foretold = TagFactors.fit(
-        tags, by_factors.product_ids, by_factors.product_factors, counts
-    ).predict(tags, cold)
-    model = replace(by_factors, product_ids=cold, product_factors=foretold)
-    shape = (len(model.member_ids), len(cold))
-    nothing = sparse(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), shape)
-    return factor_lists(model, nothing, n)
-
-
-def _by_popularity(
-    shop: Shop, catalogue: pl.DataFrame, tags: pl.DataFrame, never: pl.DataFrame, width: int
-) -> pl.DataFrame:
-    """What is popular in her favourite tags, then where she is; source tells which."""
-    members = shop.members.unique("member_id").sort("member_id")
-    offered = ids_of(catalogue["product_id"])
-    segments = cold_members.member_segments(members, _TRAITS)
-    # Room for what one member is barred from.
-    longest = width + int(never.group_by("member_id").len()["len"].max() or 0)  # pyright: ignore[reportArgumentType]
-    in_segments = cold_members.popular_in_segments(
-        segments,
-        cold_members.segment_lists(shop.history, segments, offered, longest),
-        never,
-        width,
-    )
-    hers = shop.member_tags.join(members, on="member_id", how="semi")
-    in_tags = cold_members.popular_in_favourite_tags(
-        hers, cold_members.tag_lists(shop.history, tags, offered, longest), never, width
-    )
-    return fuse({"content": in_tags, "popular": in_segments}, _SAYS_OF_POPULAR, width)
-
-
 def _explained(
-    chosen: pl.DataFrame, shop: Shop, factors: Factors, walk: Walk, tags: pl.DataFrame
+    chosen: pl.DataFrame,
+    shop: Shop,
+    history: pl.DataFrame,
+    member_tags: pl.DataFrame,
+    factors: Factors,
+    walk: Walk,
+    offer: _Offer,
 ) -> pl.DataFrame:
     """The lists with a reason for each product, by its source."""
     titles = shop.products.select(
         "product_id", title=pl.coalesce("title", "product_id").str.strip_chars()
     )
+    new = offer.catalogue.filter("is_new")["product_id"]
     touched = shop.history.filter(pl.col("weight") > 0).select("product_id").unique()
     by_source = {
         source: chosen.filter(pl.col("source") == source)
@@ -213,9 +261,9 @@ def _explained(
     }
     return pl.concat(
         [
-            explain_taste(by_source["als"], factors, shop.history, titles),
-            explain_walk(by_source["similar"], walk, shop.history, titles),
-            explain_tags(by_source["content"], tags, shop.member_tags),
+            explain_taste(by_source["als"], factors, history, titles),
+            explain_walk(by_source["similar"], walk, history, titles),
+            explain_tags(by_source["content"], offer.tags, member_tags, new),
             by_source["popular"].with_columns(
                 reason=pl.when(pl.col("product_id").is_in(touched["product_id"].implode()))
                 .then(pl.lit("popular with members like you"))

@@ -147,7 +147,10 @@ def _causes(
 
 
 def explain_tags(
-    found: pl.DataFrame, product_tags: pl.DataFrame, member_tags: pl.DataFrame
+    found: pl.DataFrame,
+    product_tags: pl.DataFrame,
+    member_tags: pl.DataFrame,
+    new_products: pl.Series,
 ) -> pl.DataFrame:
     """Names the favourite tag that speaks most for each listed product."""
     favourites = favourite_tags(member_tags.join(found, on="member_id", how="semi"), product_tags)
@@ -163,9 +166,11 @@ def explain_tags(
     return (
         found.join(best, on=_PAIRS, how="left")
         .with_columns(
-            reason=pl.when(pl.col("tag").is_not_null())
-            .then(pl.format("popular in {}", "tag"))
-            .otherwise(pl.lit("new, and like what you like"))
+            reason=pl.when(pl.col("tag").is_null())
+            .then(pl.lit("new, and like what you like"))
+            .when(pl.col("product_id").is_in(new_products.implode()))
+            .then(pl.format("new in {}", "tag"))
+            .otherwise(pl.format("popular in {}", "tag"))
         )
         .select(_EXPLAINED)
     )

@@ -188,6 +188,27 @@ def test_the_reason_names_the_tag_that_counted_most():
     assert found.row(0, named=True)["reason"] == "popular in shoes"
 
 
+def test_no_category_fills_a_list_while_others_are_left():
+    products = [item(name, category="hers" if name in "abcd" else name) for name in "abcdwxyz"]
+    found = lists([0], two_tastes(), products, n=5, per_category=2)
+    hers = [name for name in found["product_id"] if name in "abcd"]
+    assert len(found) == 5
+    assert len(hers) == 2
+    everything = lists([0], two_tastes(), products[:4], n=4, per_category=2)
+    assert set(everything["product_id"]) == set("abcd")
+
+
+def test_a_new_product_has_a_place_where_its_tags_are_liked():
+    tags = [(name, "t" if name in "abcd" else "u", 1.0) for name in "abcdwxyz"]
+    tags += [("new", "t", 1.0)]
+    products = [*CATALOGUE, item("new")]
+    found = lists([0], two_tastes(), products, tags, [(0, "t", 0.9)], n=4, new_share=0.25)
+    (new,) = found.filter(product_id="new").rows(named=True)
+    assert (new["source"], new["reason"]) == ("content", "new in t")
+    without = lists([0], two_tastes(), products, tags, [(0, "t", 0.9)], n=4, new_share=0.0)
+    assert "new" not in without["product_id"].to_list()
+
+
 def test_what_nobody_has_touched_fills_the_end_of_a_list():
     found = lists([500], [tie(1, "b")], [item(product) for product in "abc"])
     assert found["product_id"].to_list() == ["b", "a", "c"]
