@@ -19,7 +19,7 @@ from assets.recommend.rules import arrange, barred, on_offer
 # Members at a time: bounds the memory by their candidates, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
 # So many candidates per place leave the rules something to choose from.
-_CANDIDATES = 4
+_CANDIDATES = 3
 # Beside a model of taste that has seen the product's members, what its tags foretell.
 _SAY_OF_TAGS = 0.5
 # Her own tags come before what is popular where she is.
