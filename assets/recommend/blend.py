@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assets.recommend.als import Factors
-from assets.recommend.matrix import CsrMatrix
+from assets.recommend.matrix import CsrMatrix, cells
 from assets.recommend.random_walk import Walk
 from assets.recommend.ranking import LISTS
 from assets.recommend.top_n import top_n
@@ -24,7 +24,7 @@ from assets.recommend.top_n import top_n
 _BLOCK_MEMBERS = 1 << 16
 # Ends of walks at a time, met or not.
 _BLOCK_STEPS = 1 << 24
-_FUSED = pl.Schema({**LISTS, "source": pl.String})
+FUSED = pl.Schema({**LISTS, "source": pl.String})
 
 
 def factor_lists(
@@ -67,8 +67,8 @@ def walk_lists(
         stop = max(start + 1, min(limit, start + _BLOCK_MEMBERS))
         ends = walk.histories[start:stop] @ walk.similarity
         ends.sort_indices()
-        row, column = _cells(ends)
-        barred_row, barred_column = _cells(excluded[start:stop])
+        row, column = cells(ends)
+        barred_row, barred_column = cells(excluded[start:stop])
         is_open = np.ones(len(row), dtype=np.bool_)
         pair = row * n_products + column
         barred = barred_row * n_products + barred_column
@@ -82,12 +82,6 @@ def walk_lists(
         frames.append(_frame(walk, start + row[best], rank, column[best], score[best]))
         start = stop
     return pl.concat(frames)
-
-
-def _cells(matrix: CsrMatrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of every stored value."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return row, matrix.indices.astype(np.int64)
 
 
 def _best(
@@ -165,7 +159,7 @@ def fuse(
             raise ValueError(f"the weight of {name} must be at least 0, not {weights[name]}")
     heard = {name: ranked for name, ranked in lists.items() if weights[name] > 0}
     if not heard:
-        return pl.DataFrame(schema=_FUSED)
+        return pl.DataFrame(schema=FUSED)
     products = (
         pl.concat([ranked["product_id"].unique() for ranked in heard.values()])
         .unique()
@@ -174,7 +168,7 @@ def fuse(
         .with_columns(column=pl.int_range(pl.len(), dtype=pl.Int64))
     )
     members = pl.concat([ranked["member_id"].unique() for ranked in heard.values()]).unique().sort()
-    fused = [pl.DataFrame(schema=_FUSED)]
+    fused = [pl.DataFrame(schema=FUSED)]
     for start in range(0, len(members), _BLOCK_MEMBERS):
         block = members[start : start + _BLOCK_MEMBERS]
         places = pl.DataFrame({"member_id": block}).with_columns(
@@ -200,7 +194,7 @@ def fuse(
                     "score": score,
                     "source": source,
                 },
-                schema=_FUSED,
+                schema=FUSED,
             )
         )
     return pl.concat(fused)

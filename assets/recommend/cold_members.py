@@ -13,18 +13,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from assets.recommend.blend import FUSED
 from assets.recommend.evaluation import evaluate
 from assets.recommend.matrix import CsrMatrix, ids_of, positions, sparse
 from assets.recommend.popularity import favourite_tags
+from assets.recommend.ranking import LISTS
 
 # Members at a time: bounds the memory by the lists of these, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
 # As in the fusion of the models of taste: Cormack, Clarke and Buettcher, SIGIR 2009, section 2.
 _RANK_OFFSET = 60
-_LISTS = pl.Schema(
-    {"member_id": pl.Int64, "rank": pl.Int32, "product_id": pl.String, "score": pl.Float64}
-)
-_FUSED = pl.Schema({**_LISTS, "source": pl.String})
 _PAIR = ("member_id", "product_id")
 
 
@@ -212,7 +210,7 @@ def popular_in_segments(
         )
         for some in _blocks(segments)
     ]
-    return pl.concat([pl.DataFrame(schema=_LISTS), *(part.cast(_LISTS) for part in found)])
+    return pl.concat([pl.DataFrame(schema=LISTS), *(part.cast(LISTS) for part in found)])
 
 
 def popular_in_favourite_tags(
@@ -234,7 +232,7 @@ def popular_in_favourite_tags(
     favourites = favourite_tags(member_tags, lists).sort("member_id", "tag")
     tags, names = lists["tag"].unique().sort(), lists["product_id"].unique().sort()
     if favourites.is_empty():
-        return pl.DataFrame(schema=_LISTS)
+        return pl.DataFrame(schema=LISTS)
     tag_ids, product_ids = ids_of(tags), ids_of(names)
     popularity = sparse(
         positions(tag_ids, ids_of(lists["tag"])),
@@ -267,7 +265,7 @@ def popular_in_favourite_tags(
             "product_id": names.gather(column),
             "score": score,
         }
-        found.append(pl.DataFrame(columns, schema=_LISTS))
+        found.append(pl.DataFrame(columns, schema=LISTS))
     return pl.concat(found)
 
 
@@ -364,7 +362,7 @@ def give_way(
             )
         )
         found.append(_first(both, "member_id", n))
-    return pl.concat([pl.DataFrame(schema=_FUSED), *(part.cast(_FUSED) for part in found)])
+    return pl.concat([pl.DataFrame(schema=FUSED), *(part.cast(FUSED) for part in found)])
 
 
 def learnt_half(

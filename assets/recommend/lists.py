@@ -42,13 +42,13 @@ class ListSettings:
         new_share: share of the places for products that nobody has met yet, 0 to 1.
     """
 
-    length: int = 20
-    als: float = 1.0
-    similar: float = 1.0
-    half: float = 1.0
-    per_category: int = 3
-    diversity: float = 0.1
-    new_share: float = 0.05
+    length: int
+    als: float
+    similar: float
+    half: float
+    per_category: int
+    diversity: float
+    new_share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,8 +221,8 @@ def _by_taste(
 ) -> pl.DataFrame:
     """What the models propose to those whom they know."""
     offered = ids_of(offer.catalogue["product_id"])
-    by_factors, by_walk, new = factors.of_members(ids), walk.of_members(ids), offer.new
-    new = new.of_members(ids)
+    by_factors, by_walk = factors.of_members(ids), walk.of_members(ids)
+    new = offer.new.of_members(ids)
     lists = {
         "als": factor_lists(
             by_factors, _pairs(by_factors, never), width, np.isin(factors.product_ids, offered)

@@ -78,6 +78,12 @@ def sparse(
     return matrix
 
 
+def cells(matrix: CsrMatrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of every stored value, rows ascending; each of shape (nnz,)."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return row, matrix.indices.astype(np.int64)
+
+
 def positions(ids: NDArray[Id], wanted: NDArray[Id]) -> NDArray[np.int64]:
     """Where each wanted id stands among sorted ids, -1 where it does not.
 

@@ -22,24 +22,14 @@ from implicit.nearest_neighbours import (  # pyright: ignore[reportMissingTypeSt
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # pyright: ignore[reportMissingTypeStubs]
 
-from assets.recommend.matrix import CsrMatrix, InteractionMatrix, positions, sparse
+from assets.recommend.matrix import CsrMatrix, InteractionMatrix, cells, positions, sparse
+from assets.recommend.similarity import DECIMALS, PAIRS, best_pairs, named_pairs
 
 # With fewer pairs, or on a busy machine, threads wait for each other longer than they work.
 _WORTH_THREADS = 200_000
 # The kernel counts its results in 32 bits.
 _LARGEST_RESULT = 2**31
 _BLOCK_PRODUCTS = 64
-# Rounded, so that what is equal on paper ties in floating point.
-_DECIMALS = 9
-_PAIRS = pl.Schema(
-    {
-        "one": pl.Int64,
-        "other": pl.Int32,
-        "score": pl.Float64,
-        "support": pl.Int64,
-        "rank": pl.Int32,
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -176,34 +166,22 @@ def similar_products(
         csr_matrix((1 + 1j * weight, histories.indices, histories.indptr), shape=histories.shape),
     )
 
-    names = pl.Series(matrix.product_ids, dtype=pl.String)
-    frames = [pl.DataFrame(schema=_PAIRS)]
+    frames = [pl.DataFrame(schema=PAIRS)]
     for start in range(0, len(matrix.product_ids), _BLOCK_PRODUCTS):
         met = cast(_Counted, tied[start : start + _BLOCK_PRODUCTS] @ counted)
         one = start + np.repeat(np.arange(met.shape[0]), np.diff(met.indptr))
         is_pair = (met.data.real >= min_support) & (met.indices != one)
         one, other, found = one[is_pair], met.indices[is_pair], met.data[is_pair]
-        frames.append(
-            pl.DataFrame(
-                {
-                    "one": one,
-                    "other": other,
-                    "score": np.round(found.imag / (total[one] * cost[other]), _DECIMALS),
-                    "support": found.real.astype(np.int64),
-                }
-            )
-            .sort("one", "score", "other", descending=[False, True, False])
-            .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("one"))
-            .filter(pl.col("rank") <= n)
+        frame = pl.DataFrame(
+            {
+                "one": one,
+                "other": other,
+                "score": np.round(found.imag / (total[one] * cost[other]), DECIMALS),
+                "support": found.real.astype(np.int64),
+            }
         )
-    pairs = pl.concat(frames)
-    return pairs.select(
-        names.gather(pairs["one"]).alias("product_id"),
-        "rank",
-        names.gather(pairs["other"]).alias("similar_product_id"),
-        "score",
-        "support",
-    )
+        frames.append(best_pairs(frame, n))
+    return named_pairs(pl.concat(frames), matrix.product_ids)
 
 
 class _Counted(Protocol):
@@ -225,7 +203,7 @@ class _Model(Protocol):
 
 def _histories(weights: CsrMatrix, settings: WalkSettings) -> CsrMatrix:
     """The first step: the capped histories, each product with the same weight."""
-    row, column = _cells(weights)
+    row, column = cells(weights)
     kept = _is_heaviest(row, column, weights.data, settings.history_cap)
     row, column = row[kept], column[kept]
     histories = sparse(row, column, np.ones(len(row)), weights.shape)
@@ -255,7 +233,7 @@ def _similarity(histories: CsrMatrix, settings: WalkSettings, n_threads: int) ->
     model = cast(_Model, ItemItemRecommender(K=n_ends, num_threads=n_threads))
     model.fit(side, show_progress=False)
 
-    start, end = _cells(model.similarity)
+    start, end = cells(model.similarity)
     # In single precision, so that what is equal on paper ties.
     value = model.similarity.data.astype(np.float32)
     # Where there are fewer ends the kernel leaves zeros, all from the first product to itself.
@@ -270,12 +248,6 @@ def _similarity(histories: CsrMatrix, settings: WalkSettings, n_threads: int) ->
 def _popularity(histories: CsrMatrix) -> NDArray[np.float64]:
     """Members per product."""
     return np.bincount(histories.indices, minlength=histories.shape[1]).astype(np.float64)
-
-
-def _cells(matrix: CsrMatrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of every stored value."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return row, matrix.indices.astype(np.int64)
 
 
 def _is_heaviest(

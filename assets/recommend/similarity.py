@@ -7,14 +7,14 @@ in common is chance and is left out.
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from assets.recommend.matrix import InteractionMatrix
 
 _BLOCK_PRODUCTS = 256
 # Rounded, so that what is equal on paper ties in floating point.
-_DECIMALS = 9
-_PAIRS = pl.Schema(
+DECIMALS = 9
+PAIRS = pl.Schema(
     {
         "one": pl.Int64,
         "other": pl.Int32,
@@ -69,8 +69,7 @@ def similar_products(matrix: InteractionMatrix, n: int, min_support: int) -> pl.
     unit.data = unit.data / length[unit.indices]
     tied_rows, unit_rows = tied.transpose().tocsr(), unit.transpose().tocsr()
 
-    names = pl.Series(matrix.product_ids, dtype=pl.String)
-    frames = [pl.DataFrame(schema=_PAIRS)]
+    frames = [pl.DataFrame(schema=PAIRS)]
     for start in range(0, len(matrix.product_ids), _BLOCK_PRODUCTS):
         block = slice(start, start + _BLOCK_PRODUCTS)
         support, score = tied_rows[block] @ tied, unit_rows[block] @ unit
@@ -78,20 +77,35 @@ def similar_products(matrix: InteractionMatrix, n: int, min_support: int) -> pl.
         score.sort_indices()
         one = start + np.repeat(np.arange(support.shape[0]), np.diff(support.indptr))
         is_pair = (support.data >= min_support) & (support.indices != one)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "one": one[is_pair],
-                    "other": support.indices[is_pair],
-                    "score": np.minimum(np.round(score.data[is_pair], _DECIMALS), 1),
-                    "support": support.data[is_pair].astype(np.int64),
-                }
-            )
-            .sort("one", "score", "other", descending=[False, True, False])
-            .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("one"))
-            .filter(pl.col("rank") <= n)
+        frame = pl.DataFrame(
+            {
+                "one": one[is_pair],
+                "other": support.indices[is_pair],
+                "score": np.minimum(np.round(score.data[is_pair], DECIMALS), 1),
+                "support": support.data[is_pair].astype(np.int64),
+            }
         )
-    pairs = pl.concat(frames)
+        frames.append(best_pairs(frame, n))
+    return named_pairs(pl.concat(frames), matrix.product_ids)
+
+
+def best_pairs(pairs: pl.DataFrame, n: int) -> pl.DataFrame:
+    """The n highest scores of each product with their rank (from 1), ties by the other product.
+
+    Args:
+        pairs: one, other (columns of the matrix), score, support.
+        n: pairs per product.
+    """
+    return (
+        pairs.sort("one", "score", "other", descending=[False, True, False])
+        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("one"))
+        .filter(pl.col("rank") <= n)
+    )
+
+
+def named_pairs(pairs: pl.DataFrame, product_ids: NDArray[np.str_]) -> pl.DataFrame:
+    """The pairs by their products' ids: product_id, rank, similar_product_id, score, support."""
+    names = pl.Series(product_ids, dtype=pl.String)
     return pairs.select(
         names.gather(pairs["one"]).alias("product_id"),
         "rank",

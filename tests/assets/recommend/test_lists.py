@@ -91,7 +91,11 @@ def lists(
         member_tags=pl.DataFrame(member_tags, schema=MEMBER_TAGS, orient="row"),
     )
     walk = Walk.fit(matrix, WalkSettings())
-    rules: dict[str, Any] = {"half": 0.1, "diversity": 0.0, **given_settings}
+    rules: dict[str, Any] = {
+        **{"als": 1.0, "similar": 1.0, "half": 0.1},
+        **{"per_category": 3, "diversity": 0.0, "new_share": 0.05},
+        **given_settings,
+    }
     settings = ListSettings(length=n, **rules)
     return recommend_lists(shop, factors or fit(matrix, SETTINGS), walk, AS_OF, settings)
 
