@@ -15,15 +15,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assets.recommend.als import Factors
-from assets.recommend.matrix import CsrMatrix, cells
+from assets.recommend.matrix import CsrMatrix, cells, ids_of, positions, sparse
 from assets.recommend.random_walk import Walk
-from assets.recommend.ranking import LISTS
 from assets.recommend.top_n import top_n
 
 # Members at a time: bounds the memory by the lists of these, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
 # Ends of walks at a time, met or not.
 _BLOCK_STEPS = 1 << 24
+LISTS = pl.Schema(
+    {
+        "member_id": pl.Int64,
+        "rank": pl.Int32,
+        "product_id": pl.String,
+        "score": pl.Float64,
+    }
+)
 FUSED = pl.Schema({**LISTS, "source": pl.String})
 
 
@@ -48,6 +55,16 @@ def factor_lists(
     )
     row, rank = np.nonzero(score > 0)
     return _frame(factors, row, rank, column[row, rank], score[row, rank])
+
+
+def pairs_of(model: Factors | Walk, pairs: pl.DataFrame) -> CsrMatrix:
+    """Those of the pairs (member_id, product_id) that a model knows, aligned with it."""
+    row = positions(model.member_ids, pairs["member_id"].to_numpy())
+    pairs, row = pairs.filter(pl.Series(row >= 0)), row[row >= 0]
+    column = positions(model.product_ids, ids_of(pairs["product_id"]))
+    row, column = row[column >= 0], column[column >= 0]
+    shape = (len(model.member_ids), len(model.product_ids))
+    return sparse(row, column, np.ones(len(row), dtype=np.float32), shape)
 
 
 def walk_lists(

@@ -1,23 +1,21 @@
 """Lists for members of whom little is known: what is popular where she is, and in her tags.
 
 A list is made once per segment and per tag and joined to members afterwards, some of them at a
-time, so that nothing of the size of all members by all products is ever held. As her events come
-in, popularity gives way to the models of taste.
+time, so that nothing of the size of all members by all products is ever held. As she meets
+products, popularity gives way to the models of taste.
 """
 
 from collections.abc import Iterator, Sequence
-from math import ceil, fsum, log2
-from typing import cast
+from math import fsum
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from assets.recommend.blend import FUSED
-from assets.recommend.evaluation import evaluate
+from assets.recommend.blend import FUSED, LISTS
+from assets.recommend.evaluation import plainest, qualities
 from assets.recommend.matrix import CsrMatrix, ids_of, positions, sparse
-from assets.recommend.popularity import favourite_tags
-from assets.recommend.ranking import LISTS
+from assets.recommend.popularity import favourite_tags, summed
 
 # Members at a time: bounds the memory by the lists of these, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
@@ -26,22 +24,22 @@ _RANK_OFFSET = 60
 _PAIR = ("member_id", "product_id")
 
 
-def popularity_weight(n_events: ArrayLike, half: float = 60.0) -> NDArray[np.float64]:
+def popularity_weight(n_met: ArrayLike, half: float = 60.0) -> NDArray[np.float64]:
     """What popularity has to say beside the models of taste, who have the rest of 1.
 
     Args:
-        n_events: events of each member, shape (n_members,).
-        half: events after which both say as much; 60 is where MovieLens 100K has it.
+        n_met: products that each member has met, shape (n_members,).
+        half: products after which both say as much; 60 is where MovieLens 100K has it.
 
     Returns:
-        ``half / (half + n_events)``: 1 without any event, falling towards 0; shape (n_members,).
+        ``half / (half + n_met)``: 1 without any, falling towards 0; shape (n_members,).
 
     Raises:
         ValueError: half is not above 0.
     """
     if not half > 0:
         raise ValueError("half must be above 0")
-    return half / (half + np.asarray(n_events, dtype=np.float64))
+    return half / (half + np.asarray(n_met, dtype=np.float64))
 
 
 def member_segments(
@@ -115,7 +113,7 @@ def segment_lists(
         raise ValueError("prior_members must be above 0")
     products = _product_frame(product_ids)
     met = history.filter(pl.col("weight") > 0).join(products, on="product_id", how="semi")
-    total = _sum(met, "product_id")
+    total = summed(met, "product_id")
     all_weight = fsum(total["weight"].to_list())
     prior = prior_members * all_weight / max(met["member_id"].n_unique(), 1)
     shop = (
@@ -125,7 +123,7 @@ def segment_lists(
     )
     best_of_shop = shop.head(n)
 
-    in_segment = _sum(
+    in_segment = summed(
         met.join(segments.filter(pl.col("segment").is_not_null()), on="member_id"),
         "segment",
         "product_id",
@@ -140,7 +138,7 @@ def segment_lists(
         )
         .unique()
         .join(in_segment, on=["segment", "product_id"], how="left")
-        .join(_sum(in_segment, "segment").rename({"weight": "of_segment"}), "segment", how="left")
+        .join(summed(in_segment, "segment").rename({"weight": "of_segment"}), "segment", how="left")
         .join(shop, on="product_id")
         .with_columns(pl.col("weight", "of_segment").fill_null(0.0))
         .select(
@@ -174,7 +172,7 @@ def tag_lists(
     Returns:
         tag, rank (from 1), product_id, score; ordered by tag and rank, ties by product_id.
     """
-    total = _sum(history.filter(pl.col("weight") > 0), "product_id")
+    total = summed(history.filter(pl.col("weight") > 0), "product_id")
     within = (
         product_tags.filter(pl.col("score") > 0)
         .join(_product_frame(product_ids), on="product_id", how="semi")
@@ -303,7 +301,7 @@ def _best_of_rows(
 def give_way(
     taste: pl.DataFrame,
     popular: pl.DataFrame,
-    n_events: pl.DataFrame,
+    n_met: pl.DataFrame,
     n: int,
     half: float = 60.0,
 ) -> pl.DataFrame:
@@ -316,7 +314,7 @@ def give_way(
     Args:
         taste: member_id, rank (from 1), product_id, distinct pairs, source.
         popular: the same.
-        n_events: member_id, n_events; members who are missing have none.
+        n_met: member_id, n_met; members who are missing have none.
         n: length of the lists.
         half: see ``popularity_weight``.
 
@@ -327,8 +325,8 @@ def give_way(
     Raises:
         ValueError: half is not above 0.
     """
-    weight = n_events.select(
-        "member_id", w=pl.Series(popularity_weight(n_events["n_events"].to_numpy(), half))
+    weight = n_met.select(
+        "member_id", w=pl.Series(popularity_weight(n_met["n_met"].to_numpy(), half))
     )
     members = pl.concat([taste.select("member_id"), popular.select("member_id")]).unique()
     names = _in_order(taste["product_id"], popular["product_id"])
@@ -368,20 +366,21 @@ def give_way(
 def learnt_half(
     taste: pl.DataFrame,
     popular: pl.DataFrame,
-    n_events: pl.DataFrame,
+    n_met: pl.DataFrame,
     truth: pl.DataFrame,
     k: int,
-    halves: Sequence[float] = (2.0, 5.0, 15.0, 60.0, 240.0),
+    halves: Sequence[float] = (0.01, 0.5, 2.0, 8.0, 32.0, 128.0),
 ) -> float:
-    """Where popularity should have given way, by the ndcg of lists made for a time that is over.
+    """Where popularity should have given way, by lists made for a time that is over.
 
     Args:
         taste: as for ``give_way``, made from what lay before that time.
         popular: the same.
-        n_events: member_id, n_events by then.
+        n_met: member_id, n_met by then.
         truth: member_id, product_id of that time, distinct; not all of it by heavy members.
         k: places that count.
-        halves: what to choose among; the first of equals is taken.
+        halves: what to choose among; the first unless another is better beyond chance (see
+            ``plainest``).
 
     Raises:
         ValueError: truth or halves are empty, or a half is not above 0.
@@ -390,26 +389,13 @@ def learnt_half(
         raise ValueError("there must be a half to choose")
     hers = truth.select("member_id").unique()
     taste, popular = (ranked.join(hers, on="member_id", how="semi") for ranked in (taste, popular))
-    worth = [
-        evaluate(give_way(taste, popular, n_events, k, half), truth, k, 1).ndcg for half in halves
-    ]
-    return halves[int(np.argmax(worth))]
+    return plainest(
+        halves, lambda half: qualities(give_way(taste, popular, n_met, k, half), truth, k)
+    )
 
 
 def _product_frame(product_ids: NDArray[np.str_]) -> pl.DataFrame:
     return pl.DataFrame({"product_id": product_ids}, schema={"product_id": pl.String})
-
-
-def _sum(rows: pl.DataFrame, *key: str) -> pl.DataFrame:
-    """Positive weights by key, added as whole numbers, so that the order leaves no trace.
-
-    Their unit is the finest with which no sum can overflow.
-    """
-    bound = len(rows) * (cast(float | None, rows["weight"].max()) or 0.0)
-    unit = 2.0 ** (ceil(log2(bound)) - 62) if bound > 0 else 1.0
-    return rows.group_by(key).agg(
-        (pl.col("weight") / unit).round().cast(pl.Int64).sum().cast(pl.Float64) * unit
-    )
 
 
 def _in_order(*product_ids: pl.Series) -> pl.Enum:

@@ -14,12 +14,17 @@ ALS_MODEL = Contract(
         Column("trained_as_of", "timestamp", "What it has seen ends here", unit="UTC"),
         Column("factors", "integer", "Latent dimensions"),
         Column("regularization", "double", "L2 penalty, as a share of the largest singular value"),
-        Column("alpha", "double", "Confidence per unit of log weight"),
+        Column("alpha", "double", "Confidence of a tie of log weight 1"),
+        Column("weight_power", "double", "Exponent of the log weight in the confidence"),
+        Column("popularity_discount", "double", "Exponent by which popular products count less"),
         Column("iterations", "integer", "Alternations"),
         Column("seed", "bigint", "Seed of the start"),
         Column("n_members", "bigint", "Members with a vector"),
         Column("n_products", "bigint", "Products with a vector"),
         Column("n_interactions", "bigint", "Pairs it was trained on"),
+        Column("walk_alpha", "double", "Of the random walk: exponent of every step's probability"),
+        Column("walk_beta", "double", "Of the random walk: exponent of the end's popularity"),
+        Column("walk_neighbours", "integer", "Of the random walk: ends kept of every product"),
         Column("is_searched", "boolean", "Its settings come from a search, not from shop.yaml"),
         Column(
             "started_from",
@@ -29,6 +34,22 @@ ALS_MODEL = Contract(
         ),
         Column("is_published", "boolean", "Lists may be made of it; false until it was tried"),
         Column("decision", "varchar", "Why, or why not; NULL until it was tried", nullable=True),
+        Column(
+            "als_weight",
+            "double",
+            "What ALS has to say in the lists; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "similar_weight", "double", "What the walk has to say; NULL until tried", nullable=True
+        ),
+        Column(
+            "half_known_at",
+            "double",
+            "Products met when taste says as much as popularity; NULL until tried",
+            unit="products",
+            nullable=True,
+        ),
     ),
     description="ALS models (implicit feedback); factors and id maps are in the model store."
     " Lists are made of the newest that is published.",
@@ -38,24 +59,43 @@ ALS_MODEL = Contract(
 MODEL_METRICS = Contract(
     schema="recommend",
     table="model_metrics",
-    grain="model version, split, metric and k",
-    key=("model_version", "split", "metric", "k"),
+    grain="model version, split, model, segment, metric and k",
+    key=("model_version", "split", "model", "segment", "metric", "k"),
     columns=(
         MODEL_VERSION,
         Column("split", "varchar", "What was held out: temporal"),
-        Column("metric", "varchar", "recall, ndcg, map or coverage"),
+        Column(
+            "model",
+            "varchar",
+            "Whose lists: a source's, the blend's as published, or those of the model that was"
+            " published before",
+            accepts=("als", "similar", "content", "popular", "blend", "champion"),
+        ),
+        Column(
+            "segment",
+            "varchar",
+            "all known members; of these cold (met fewer than 5 products), light, heavy (20 and"
+            " more); new_members, of whom nothing was known; new_products, ranked by their tags",
+            accepts=("all", "cold", "light", "heavy", "new_members", "new_products"),
+        ),
+        Column(
+            "metric",
+            "varchar",
+            "recall, ndcg, map, coverage (shares), novelty (bits), diversity (share)",
+            accepts=("recall", "ndcg", "map", "coverage", "novelty", "diversity"),
+        ),
         Column("k", "integer", "Length of the list"),
         Column("value", "double", "The model's"),
-        Column("baseline", "double", "Popularity's on the same members"),
         Column(
-            "champion",
+            "baseline",
             "double",
-            "The value of the version that was published before; NULL where there is none to try",
+            "Popularity's on the same members, of new products their tags' popularity",
             nullable=True,
         ),
         Column("n_members", "bigint", "Members evaluated"),
     ),
-    description="Full ranking of what she had not met before the holdout window.",
+    description="Full ranking of what members had not met before the holdout window, by every"
+    " source of lists. Measured on every second member; the others taught the mix.",
     owner=GROWTH,
 )
 

@@ -5,11 +5,15 @@ had met before is out of the lists and out of the truth, and relevance is binary
 flatters: see Krichene and Rendle, "On Sampled Metrics for Item Recommendation", KDD 2020.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Self, TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+Option = TypeVar("Option")
 
 _PAIR = ["member_id", "product_id"]
 _COMPARED = pl.Schema(
@@ -23,6 +27,7 @@ _COMPARED = pl.Schema(
         "n_members": pl.Int64,
     }
 )
+_NO_VALUES = pl.DataFrame(schema={"member_id": pl.Int64, "value": pl.Float64})
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,15 @@ def new_pairs(seen: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
         .join(seen, on=_PAIR, how="anti")
         .sort(_PAIR)
     )
+
+
+def evenly(truth: pl.DataFrame, n_members: int) -> pl.DataFrame:
+    """The truth of at most so many members, evenly spread."""
+    members = truth["member_id"].unique().sort()
+    if len(members) <= n_members:
+        return truth
+    spread = np.linspace(0, len(members) - 1, n_members).astype(np.int64)
+    return truth.filter(pl.col("member_id").is_in(members.gather(spread).implode()))
 
 
 def history_segments(
@@ -138,92 +152,190 @@ def evaluate(
         ValueError: nothing to evaluate, k or n_products below 1, or a list that names a product
             or a rank twice.
     """
-    if k < 1 or n_products < 1:
-        raise ValueError("k and n_products must be at least 1")
-    if truth.is_empty():
-        raise ValueError("there is no truth to evaluate against")
-    first = ranked.filter(pl.col("rank") <= k).join(truth, on="member_id", how="semi")
-    for key in (_PAIR, ["member_id", "rank"]):
-        if first.select(key).is_duplicated().any():
-            raise ValueError(f"ranked must name each {' and '.join(key)} once")
+    held = _Held.of(ranked, truth, k, n_products, _Known.of(seen, product_tags))
+    return held.against(None)
 
-    hits = (
-        first.join(truth, on=_PAIR, how="semi")
-        .sort("member_id", "rank")
-        .with_columns(hit=pl.int_range(1, pl.len() + 1).over("member_id"))
-    )
-    members = (
-        truth.group_by("member_id")
-        .agg(n_true=pl.len())
-        .join(
-            hits.group_by("member_id").agg(
-                n_hits=pl.len(),
-                gain=(1 / (pl.col("rank") + 1).log(2)).sort().sum(),
-                precision=(pl.col("hit") / pl.col("rank")).sort().sum(),
-            ),
-            on="member_id",
-            how="left",
+
+def qualities(ranked: pl.DataFrame, truth: pl.DataFrame, k: int) -> NDArray[np.float64]:
+    """The mean of recall@k and ndcg@k of each member with a truth, in the order of their ids.
+
+    Arguments and errors as for ``evaluate``; shape (n_members,).
+    """
+    values = _Held.of(ranked, truth, k, 1, _Known.of(None, None)).values
+    return values.select((pl.col("recall") + pl.col("ndcg")) / 2).to_series().to_numpy()
+
+
+def plainest(options: Sequence[Option], quality: Callable[[Option], NDArray[np.float64]]) -> Option:
+    """The best option if it is better than the first, else the first.
+
+    Better is what is so by more than the standard error of the difference on the same members:
+    the one-standard-error rule (Breiman, Friedman, Olshen and Stone, "Classification and
+    Regression Trees", 1984, section 3.4.3), which keeps what is plain from losing to luck.
+
+    Args:
+        options: the plainest first, at least one.
+        quality: of each member under an option, the same members each time.
+    """
+    found = [quality(option) for option in options]
+    best = int(np.argmax([values.mean() for values in found]))
+    gain = found[best] - found[0]
+    spread = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+    return options[best if gain.mean() > spread else 0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known apart from lists and truth.
+
+    Attributes:
+        bits: product_id, bits (of information that somebody met it); None where not asked for.
+        most_bits: of a product that nobody had met.
+        vectors: product_id, tag, share (unit vectors); None where not asked for.
+    """
+
+    bits: pl.DataFrame | None
+    most_bits: float
+    vectors: pl.DataFrame | None
+
+    @classmethod
+    def of(cls, seen: pl.DataFrame | None, product_tags: pl.DataFrame | None) -> Self:
+        bits, n_members = None, 1
+        if seen is not None:
+            met = seen.select(_PAIR).unique()
+            n_members = max(1, met["member_id"].n_unique())
+            bits = met.group_by("product_id").agg(bits=-(pl.len() / n_members).log(2))
+        vectors = None
+        if product_tags is not None:
+            known = product_tags.filter(pl.col("score") > 0).sort("product_id", "tag")
+            lengths = known.group_by("product_id").agg(
+                length=(pl.col("score") ** 2).sort().sum().sqrt()
+            )
+            vectors = known.join(lengths, on="product_id").select(
+                "product_id", "tag", share=pl.col("score") / pl.col("length")
+            )
+        return cls(bits, float(np.log2(n_members)), vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Lists held against the truth, member by member.
+
+    Attributes:
+        listed: member_id, rank, product_id: the first k of members with a truth.
+        values: member_id, recall, ndcg, map, novelty, diversity (the last two null where not
+            known); one row per member with a truth, ascending.
+        n_products: size of the catalogue.
+    """
+
+    listed: pl.DataFrame
+    values: pl.DataFrame
+    n_products: int
+
+    @classmethod
+    def of(
+        cls, ranked: pl.DataFrame, truth: pl.DataFrame, k: int, n_products: int, known: _Known
+    ) -> Self:
+        if k < 1 or n_products < 1:
+            raise ValueError("k and n_products must be at least 1")
+        if truth.is_empty():
+            raise ValueError("there is no truth to evaluate against")
+        first = ranked.filter(pl.col("rank") <= k).join(truth, on="member_id", how="semi")
+        for key in (_PAIR, ["member_id", "rank"]):
+            if first.select(key).is_duplicated().any():
+                raise ValueError(f"ranked must name each {' and '.join(key)} once")
+
+        hits = (
+            first.join(truth, on=_PAIR, how="semi")
+            .sort("member_id", "rank")
+            .with_columns(hit=pl.int_range(1, pl.len() + 1).over("member_id"))
         )
-        .sort("member_id")
-        .fill_null(0)
-    )
-    n_true, n_hits, gain, precision = (
-        members[name].to_numpy() for name in ("n_true", "n_hits", "gain", "precision")
-    )
-    most_hits = np.minimum(n_true, k)
-    best_gain = np.cumsum(1 / np.log2(np.arange(2, k + 2)))[most_hits - 1]
-    return Evaluation(
-        recall=float(np.mean(n_hits / n_true)),
-        ndcg=float(np.mean(gain / best_gain)),
-        map=float(np.mean(precision / most_hits)),
-        coverage=first["product_id"].n_unique() / n_products,
-        novelty=None if seen is None else _novelty(first, seen),
-        diversity=None if product_tags is None else _diversity(first, product_tags),
-        n_members=len(members),
-    )
+        members = (
+            truth.group_by("member_id")
+            .agg(n_true=pl.len())
+            .join(
+                hits.group_by("member_id").agg(
+                    n_hits=pl.len(),
+                    gain=(1 / (pl.col("rank") + 1).log(2)).sort().sum(),
+                    precision=(pl.col("hit") / pl.col("rank")).sort().sum(),
+                ),
+                on="member_id",
+                how="left",
+            )
+            .fill_null(0)
+        )
+        n_true, n_hits, gain, precision = (
+            members[name].to_numpy() for name in ("n_true", "n_hits", "gain", "precision")
+        )
+        most_hits = np.minimum(n_true, k)
+        best_gain = np.cumsum(1 / np.log2(np.arange(2, k + 2)))[most_hits - 1]
+        values = members.select(
+            "member_id",
+            recall=pl.Series(n_hits / n_true),
+            ndcg=pl.Series(gain / best_gain),
+            map=pl.Series(precision / most_hits),
+        )
+        for name, found in (
+            ("novelty", _novelty(first, known)),
+            ("diversity", _diversity(first, known)),
+        ):
+            values = values.join(found.rename({"value": name}), on="member_id", how="left")
+        return cls(first, values.sort("member_id"), n_products)
+
+    def against(self, members: pl.DataFrame | None) -> Evaluation:
+        """The means over some of the members (member_id), added in the order of their ids."""
+        listed, values = self.listed, self.values
+        if members is not None:
+            listed = listed.join(members, on="member_id", how="semi")
+            values = values.join(members, on="member_id", how="semi", maintain_order="left")
+        mean = {
+            name: float(np.mean(known.to_numpy()))
+            if len(known := values[name].drop_nulls())
+            else None
+            for name in ("recall", "ndcg", "map", "novelty", "diversity")
+        }
+        return Evaluation(
+            recall=mean["recall"] or 0.0,
+            ndcg=mean["ndcg"] or 0.0,
+            map=mean["map"] or 0.0,
+            coverage=listed["product_id"].n_unique() / self.n_products,
+            novelty=mean["novelty"],
+            diversity=mean["diversity"],
+            n_members=len(values),
+        )
 
 
-def _mean(by_member: pl.DataFrame, column: str) -> float | None:
-    """Mean over members, added up in the order of their ids."""
-    values = by_member.sort("member_id")[column].to_numpy()
-    return float(np.mean(values)) if len(values) else None
-
-
-def _novelty(listed: pl.DataFrame, seen: pl.DataFrame) -> float | None:
-    met = seen.select(_PAIR).unique()
-    bits = met.group_by("product_id").agg(bits=-(pl.len() / met["member_id"].n_unique()).log(2))
-    most_bits = float(np.log2(max(1, met["member_id"].n_unique())))
-    return _mean(
-        listed.join(bits, on="product_id", how="left")
+def _novelty(listed: pl.DataFrame, known: _Known) -> pl.DataFrame:
+    """member_id, value."""
+    if known.bits is None:
+        return _NO_VALUES
+    return (
+        listed.join(known.bits, on="product_id", how="left")
         .group_by("member_id")
-        .agg(pl.col("bits").fill_null(most_bits).sort().mean()),
-        "bits",
+        .agg(value=pl.col("bits").fill_null(known.most_bits).sort().mean())
     )
 
 
-def _diversity(listed: pl.DataFrame, product_tags: pl.DataFrame) -> float | None:
-    """With unit vectors v, the cosines of all pairs add up to ``|sum of v|^2 - n`` (both ways)."""
-    known = product_tags.filter(pl.col("score") > 0).sort("product_id", "tag")
-    lengths = known.group_by("product_id").agg(length=(pl.col("score") ** 2).sort().sum().sqrt())
-    vectors = known.join(lengths, on="product_id").select(
-        "product_id", "tag", share=pl.col("score") / pl.col("length")
-    )
-    n_tagged = listed.join(lengths, on="product_id", how="semi").group_by("member_id").len("n")
-    return _mean(
-        listed.select(_PAIR)
-        .join(vectors, on="product_id")
-        .group_by("member_id", "tag")
+def _diversity(listed: pl.DataFrame, known: _Known) -> pl.DataFrame:
+    """member_id, value.
+
+    With unit vectors v, the cosines of all pairs add up to ``|sum of v|^2 - n`` (both ways).
+    """
+    if known.vectors is None:
+        return _NO_VALUES
+    tagged = listed.select(_PAIR).join(known.vectors, on="product_id")
+    n_tagged = tagged.group_by("member_id").agg(n=pl.col("product_id").n_unique())
+    return (
+        tagged.group_by("member_id", "tag")
         .agg(pl.col("share").sort().sum())
         .group_by("member_id")
         .agg(square=(pl.col("share") ** 2).sort().sum())
         .join(n_tagged.filter(pl.col("n") > 1), on="member_id")
         .select(
             "member_id",
-            unlike=(
-                1 - (pl.col("square") - pl.col("n")) / (pl.col("n") * (pl.col("n") - 1.0))
-            ).clip(0, 1),
-        ),
-        "unlike",
+            value=(1 - (pl.col("square") - pl.col("n")) / (pl.col("n") * (pl.col("n") - 1.0))).clip(
+                0, 1
+            ),
+        )
     )
 
 
@@ -257,19 +369,19 @@ def compare(
     Raises:
         ValueError: as ``evaluate``.
     """
-    groups = {"all": truth}
+    known = _Known.of(seen, product_tags)
+    plain, *held = (
+        _Held.of(ranked, truth, k, n_products, known) for ranked in (baseline, *models.values())
+    )
+    groups: dict[str, pl.DataFrame | None] = {"all": None}
     if segments is not None:
-        of_segment = truth.join(segments, on="member_id", maintain_order="left")
+        of_truth = segments.join(truth, on="member_id", how="semi")
         groups |= {
-            str(name): of_segment.filter(segment=name).select(truth.columns)
-            for name in of_segment["segment"].unique().sort()
+            str(name): of_truth.filter(segment=name) for name in of_truth["segment"].unique().sort()
         }
     rows: list[dict[str, object]] = []
-    for segment, part in groups.items():
-        plain, *found = (
-            asdict(evaluate(ranked, part, k, n_products, seen=seen, product_tags=product_tags))
-            for ranked in (baseline, *models.values())
-        )
+    for segment, members in groups.items():
+        beside = asdict(plain.against(members))
         rows.extend(
             {
                 "model": name,
@@ -277,11 +389,11 @@ def compare(
                 "metric": metric,
                 "k": k,
                 "value": value,
-                "baseline": plain[metric],
-                "n_members": plain["n_members"],
+                "baseline": beside[metric],
+                "n_members": beside["n_members"],
             }
-            for name, metrics in zip(models, found, strict=True)
-            for metric, value in metrics.items()
+            for name, each in zip(models, held, strict=True)
+            for metric, value in asdict(each.against(members)).items()
             if metric != "n_members" and value is not None
         )
     compared = pl.DataFrame(rows, schema=_COMPARED)

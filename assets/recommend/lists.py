@@ -1,51 +1,49 @@
 """The lists: the best products for every member, after the shop's rules, each with a reason."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from assets.recommend import cold_members
 from assets.recommend.als import Factors
-from assets.recommend.blend import factor_lists, fuse, walk_lists
-from assets.recommend.cold_products import TagFactors
-from assets.recommend.matrix import CsrMatrix, ids_of, positions, sparse
+from assets.recommend.blend import factor_lists, fuse, pairs_of, walk_lists
+from assets.recommend.cold_members import give_way
+from assets.recommend.matrix import ids_of
 from assets.recommend.random_walk import Walk
 from assets.recommend.reasons import explain_tags, explain_taste, explain_walk
 from assets.recommend.rules import arrange, barred, on_offer
+from assets.recommend.sources import (
+    CANDIDATES,
+    Popular,
+    Says,
+    foretold,
+    popular_fused,
+    products_met,
+)
 
 # Members at a time: bounds the memory by their candidates, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
-# So many candidates per place leave the rules something to choose from.
-_CANDIDATES = 3
 # Beside a model of taste that has seen the product's members, what its tags foretell.
 _SAY_OF_TAGS = 0.5
-# Her own tags come before what is popular where she is.
-_SAYS_OF_POPULAR = {"content": 2.0, "popular": 1.0}
-# Where a member's taste is unknown, what she shares with others, the most telling first.
-_TRAITS = ("channel", "country")
 _PAIRS = ("member_id", "product_id")
 
 
 @dataclass(frozen=True)
 class ListSettings:
-    """The shop's rules, and what each model has to say.
+    """The shop's rules, and what each source has to say.
 
     Attributes:
         length: products of a list, at least 1.
-        als, similar: weights of the two models of taste in their fusion.
-        half: events of a member after which taste says as much as popularity.
+        says: of the sources.
         per_category: products of one category in a list, unless nothing else is left.
         diversity: how much a product loses for being like one above it, 0 to 1.
         new_share: share of the places for products that nobody has met yet, 0 to 1.
     """
 
     length: int
-    als: float
-    similar: float
-    half: float
+    says: Says
     per_category: int
     diversity: float
     new_share: float
@@ -115,17 +113,14 @@ class _Offer:
         tags: of these products.
         never: pairs that may not be listed.
         new: vectors of the new products, foretold from their tags.
-        segments: member_id, segment.
-        of_segments, of_tags: what is popular there, longer than a list by what one is barred from.
+        popular: in lists that are longer than a member's by what she is barred from.
     """
 
     catalogue: pl.DataFrame
     tags: pl.DataFrame
     never: pl.DataFrame
     new: Factors
-    segments: pl.DataFrame
-    of_segments: pl.DataFrame
-    of_tags: pl.DataFrame
+    popular: Popular
 
     @classmethod
     def of(cls, shop: Shop, factors: Factors, as_of: datetime, settings: ListSettings) -> "_Offer":
@@ -135,32 +130,14 @@ class _Offer:
         never = barred(shop.history, shop.products, as_of)
         offered = ids_of(catalogue["product_id"])
         n_barred = never.group_by("member_id").len()["len"].to_numpy()
-        longest = _CANDIDATES * settings.length + int(n_barred.max(initial=0))
-        members = shop.members.unique("member_id").sort("member_id")
-        segments = cold_members.member_segments(members, _TRAITS)
+        longest = CANDIDATES * settings.length + int(n_barred.max(initial=0))
         return cls(
             catalogue,
             tags,
             never,
-            _new_products(factors, shop.history, tags, offered),
-            segments,
-            cold_members.segment_lists(shop.history, segments, offered, longest),
-            cold_members.tag_lists(shop.history, tags, offered, longest),
+            foretold(factors, shop.history, tags, offered),
+            Popular.of(shop.members, shop.history, tags, offered, longest),
         )
-
-
-def _new_products(
-    factors: Factors, history: pl.DataFrame, tags: pl.DataFrame, offered: NDArray[np.str_]
-) -> Factors:
-    """The model with the products that it does not know, by the vectors their tags foretell."""
-    told = np.intersect1d(offered, ids_of(tags["product_id"].unique()))
-    cold = np.setdiff1d(told, factors.product_ids)
-    met = history.filter(pl.col("weight") > 0).group_by("product_id").len()
-    counts = np.zeros(len(factors.product_ids), dtype=np.int64)
-    place = positions(factors.product_ids, ids_of(met["product_id"]))
-    counts[place[place >= 0]] = met["len"].to_numpy()[place >= 0]
-    learnt = TagFactors.fit(tags, factors.product_ids, factors.product_factors, counts)
-    return replace(factors, product_ids=cold, product_factors=learnt.predict(tags, cold))
 
 
 def _lists_of(
@@ -176,25 +153,10 @@ def _lists_of(
     history = shop.history.join(members, on="member_id", how="semi")
     never = offer.never.join(members, on="member_id", how="semi")
     hers = shop.member_tags.join(members, on="member_id", how="semi")
-    width = _CANDIDATES * settings.length
+    width = CANDIDATES * settings.length
     taste = _by_taste(ids, offer, never, factors, walk, width, settings)
-    popular = fuse(
-        {
-            "content": cold_members.popular_in_favourite_tags(hers, offer.of_tags, never, width),
-            "popular": cold_members.popular_in_segments(
-                offer.segments.join(members, on="member_id", how="semi"),
-                offer.of_segments,
-                never,
-                width,
-            ),
-        },
-        _SAYS_OF_POPULAR,
-        width,
-    )
-    n_events = history.group_by("member_id").agg(
-        n_events=pl.sum_horizontal("n_views", "n_carts", "n_orders", "n_shares").sum()
-    )
-    candidates = cold_members.give_way(taste, popular, n_events, width, settings.half)
+    popular = popular_fused(offer.popular.lists(members, hers, never, width), width)
+    candidates = give_way(taste, popular, products_met(history), width, settings.says.half)
     # Whose taste has few categories is offered others before one of hers stands too often.
     behind = popular.join(candidates, on=_PAIRS, how="anti").with_columns(pl.col("rank") + width)
     chosen = arrange(
@@ -225,17 +187,17 @@ def _by_taste(
     new = offer.new.of_members(ids)
     lists = {
         "als": factor_lists(
-            by_factors, _pairs(by_factors, never), width, np.isin(factors.product_ids, offered)
+            by_factors, pairs_of(by_factors, never), width, np.isin(factors.product_ids, offered)
         ),
         "similar": walk_lists(
-            by_walk, _pairs(by_walk, never), width, np.isin(walk.product_ids, offered)
+            by_walk, pairs_of(by_walk, never), width, np.isin(walk.product_ids, offered)
         ),
-        "content": factor_lists(new, _pairs(new, never), settings.length),
+        "content": factor_lists(new, pairs_of(new, never), settings.length),
     }
     weights = {
-        "als": settings.als,
-        "similar": settings.similar,
-        "content": _SAY_OF_TAGS * max(settings.als, settings.similar),
+        "als": settings.says.als,
+        "similar": settings.says.similar,
+        "content": _SAY_OF_TAGS * max(settings.says.als, settings.says.similar),
     }
     return fuse(lists, weights, width)
 
@@ -271,13 +233,3 @@ def _explained(
             ),
         ]
     ).sort("member_id", "rank")
-
-
-def _pairs(model: Factors | Walk, pairs: pl.DataFrame) -> CsrMatrix:
-    """The pairs that a model knows, as a matrix aligned with it."""
-    row = positions(model.member_ids, pairs["member_id"].to_numpy())
-    pairs, row = pairs.filter(pl.Series(row >= 0)), row[row >= 0]
-    column = positions(model.product_ids, ids_of(pairs["product_id"]))
-    row, column = row[column >= 0], column[column >= 0]
-    shape = (len(model.member_ids), len(model.product_ids))
-    return sparse(row, column, np.ones(len(row), dtype=np.float32), shape)

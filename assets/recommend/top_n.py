@@ -186,6 +186,31 @@ def _score(member: NDArray[np.float32], product: NDArray[np.float32]) -> np.floa
 
 
 @_compiled
+def _error(highest: float, n_factors: int) -> float:
+    """How far the nominated score may lie from the score, given the highest there can be.
+
+    Twice the error of the module's text, and the rounding of the score and of the floor.
+    """
+    if highest > 0:
+        return highest * (n_factors + 4) * 2.0**-23 + 2 * n_factors * _SMALLEST_NORMAL
+    return 0.0
+
+
+@_compiled
+def _next_run(scores: NDArray[np.float32], start: int, floor: np.float32) -> int:
+    """The first run from ``start`` on with a score that is not below the floor, or the end."""
+    for first in range(start, len(scores), _RUN):
+        # A slice counted from 0 is what LLVM turns into vector instructions.
+        run = scores[first : min(first + _RUN, len(scores))]
+        has_any = False
+        for place in range(len(run)):
+            has_any |= run[place] >= floor
+        if has_any:
+            return first
+    return len(scores)
+
+
+@_compiled
 def _put(
     scores: NDArray[np.float32],
     columns: NDArray[np.int32],
@@ -272,24 +297,24 @@ def _search(
     barred_at[n_members] = n_barred
     next_barred = barred_at[:n_members].copy()
 
-    searching = np.empty(n_members, dtype=np.int64)
-    errors = np.empty(n_members, dtype=np.float64)
-    vectors = np.empty((n_members, n_factors), dtype=np.float32)
+    # Who still searches, and her vector, moved together as others stop: nobody starts again.
+    searching = np.arange(n_members, dtype=np.int64)
+    vectors = members.copy()
+    n_searching = n_members
     nominated = np.empty((n_members, tile_width), dtype=np.float32)
-    # Twice the error of the module's text, and the rounding of the score and of the floor below.
-    relative_error = (n_factors + 4) * 2.0**-23
-    underflow = 2 * n_factors * _SMALLEST_NORMAL
 
     for tile in range(len(tiles)):
-        n_searching = 0
-        for member in range(n_members):
-            highest = norms[member] * largest_norms[tile]
-            error = highest * relative_error + underflow if highest > 0 else 0.0
-            if not stops_early or highest + error >= best[member, 0]:
-                searching[n_searching] = member
-                errors[n_searching] = error
-                vectors[n_searching] = members[member]
-                n_searching += 1
+        if stops_early:
+            n_left = 0
+            for row in range(n_searching):
+                member = searching[row]
+                highest = norms[member] * largest_norms[tile]
+                if highest + _error(highest, n_factors) >= best[member, 0]:
+                    if n_left < row:
+                        searching[n_left] = member
+                        vectors[n_left] = vectors[row]
+                    n_left += 1
+            n_searching = n_left
         if n_searching == 0:
             break
         np.dot(vectors[:n_searching], tiles[tile], nominated[:n_searching])
@@ -297,7 +322,8 @@ def _search(
         first = tile * tile_width
         width = min(tile_width, len(column_of) - first)
         for row in range(n_searching):
-            member, error, scores = searching[row], errors[row], nominated[row]
+            member, scores = searching[row], nominated[row, :width]
+            error = _error(norms[member] * largest_norms[tile], n_factors)
             while (
                 next_barred[member] < barred_at[member + 1]
                 and barred[next_barred[member]] < first + width
@@ -307,14 +333,9 @@ def _search(
 
             heap, heap_columns = best[member], best_columns[member]
             floor = np.float32(heap[0] - error)
-            for start in range(0, width, _RUN):
-                # A slice counted from 0 is what LLVM turns into vector instructions.
-                run = scores[start : min(start + _RUN, width)]
-                has_any = False
-                for place in range(len(run)):
-                    has_any |= run[place] >= floor
-                if not has_any:
-                    continue
+            start = _next_run(scores, 0, floor)
+            while start < len(scores):
+                run = scores[start : start + _RUN]
                 for place in range(len(run)):
                     if run[place] < floor or run[place] == -np.inf:
                         continue
@@ -325,6 +346,7 @@ def _search(
                     if score > heap[0] or (score == heap[0] and column < heap_columns[0]):
                         _put(heap, heap_columns, n, score, column)
                         floor = np.float32(heap[0] - error)
+                start = _next_run(scores, start + _RUN, floor)
 
     for member in range(n_members):
         _sort(best[member], best_columns[member])

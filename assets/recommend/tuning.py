@@ -6,7 +6,7 @@ was found, so that the order of the trials is given by the data; a clock can onl
 the next search then sets out from the best that the one before had come to.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -16,10 +16,9 @@ import polars as pl
 
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.blend import factor_lists, fuse, walk_lists
-from assets.recommend.evaluation import evaluate
+from assets.recommend.evaluation import evaluate, evenly, plainest, qualities
 from assets.recommend.matrix import InteractionMatrix
 from assets.recommend.random_walk import Walk, WalkSettings
-from assets.recommend.ranking import Scorer, top_products
 
 Place = TypeVar("Place", bound=Hashable)
 
@@ -33,7 +32,6 @@ DEPTH = 5
 # Coarse trials: small models rank the regularisation and the confidence much as large ones do.
 _SCAN_FACTORS = 32
 _SCAN_ITERATIONS = 8
-_LARGEST_RATIO = 16.0
 _MOST_NEIGHBOURS = 1000
 _TRIALS = pl.Schema(
     {
@@ -59,7 +57,10 @@ class Weights:
     similar: float = 1.0
 
 
-_Settings = AlsSettings | WalkSettings | Weights
+_RATIOS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_WEIGHTS = (*(Weights(1.0, ratio) for ratio in _RATIOS), Weights(0.0, 1.0))
+
+_Settings = AlsSettings | WalkSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ class Tuned:
         als: settings of the factor model.
         walk: settings of the walk.
         weights: of the two lists in the blend.
-        trials: model (als_scan for the small ones, als, similar, blend), settings, recall, ndcg,
+        trials: model (als_scan for the small ones, als, similar), settings, recall, ndcg,
             seconds; in the order in which they were tried.
     """
 
@@ -80,50 +81,31 @@ class Tuned:
     trials: pl.DataFrame
 
 
-def neighbours(settings: AlsSettings) -> Iterator[AlsSettings]:
-    """The settings themselves, then each of them with one value halved or doubled."""
-    yield settings
-    for factor in (0.5, 2.0):
-        yield replace(settings, factors=max(1, round(settings.factors * factor)))
-        yield _regularized(settings, factor)
-        yield _confident(settings, factor)
-
-
-def unseen_lists(scorer: Scorer, seen: InteractionMatrix, k: int) -> pl.DataFrame:
-    """The first k products of the scorer's members that they had not met, for evaluation.
+def unseen_lists(model: Factors | Walk, seen: InteractionMatrix, k: int) -> pl.DataFrame:
+    """The first k products of the model's members that they had not met, for evaluation.
 
     Args:
-        scorer: some of the members of `seen`, and its products in its order.
+        model: of some of the members of `seen`, and its products in its order.
         seen: what they had met.
         k: length of the lists.
     """
-    met = seen.weights[seen.member_index(scorer.member_ids)]
-    if isinstance(scorer, Factors):
-        return factor_lists(scorer, met, k)
-    if isinstance(scorer, Walk):
-        return walk_lists(scorer, met, k)
-    return top_products(scorer, met, k, np.ones(len(seen.product_ids), dtype=np.bool_))
+    met = seen.weights[seen.member_index(model.member_ids)]
+    if isinstance(model, Factors):
+        return factor_lists(model, met, k)
+    return walk_lists(model, met, k)
 
 
-def search(
-    matrix: InteractionMatrix, truth: pl.DataFrame, around: AlsSettings, k: int
-) -> AlsSettings:
-    """The best of `around` and its neighbours by ndcg@k; the earlier one at a tie.
+def best_weights(lists: Mapping[str, pl.DataFrame], truth: pl.DataFrame, k: int) -> Weights:
+    """How the lists of both models are best blended: ALS alone unless more is better beyond chance.
+
+    Either model alone is among what is tried, so that no shop is made worse by the other one.
 
     Args:
-        matrix: interactions before the cut.
-        truth: member_id, product_id that came after it, not empty.
-        around: where to start.
-        k: length of the lists.
+        lists: ``als`` and ``similar``: member_id, rank (from 1), product_id, longer than k.
+        truth: member_id, product_id, distinct, not empty.
+        k: length of the blend.
     """
-    n_products = len(matrix.product_ids)
-    members = truth["member_id"].to_numpy()
-
-    def quality(settings: AlsSettings) -> float:
-        ranked = unseen_lists(fit(matrix, settings).of_members(members), matrix, k)
-        return evaluate(ranked, truth, k, n_products).ndcg
-
-    return max(neighbours(around), key=quality)
+    return plainest(_WEIGHTS, lambda weights: qualities(fuse(lists, asdict(weights), k), truth, k))
 
 
 def climb(
@@ -189,13 +171,9 @@ class _Trials:
             "similar", settings, lambda: self._ranked(Walk.fit(self.matrix, settings))
         )
 
-    def blend(self, weights: Weights) -> float:
-        lists = {name: self.best[name][1] for name in ("als", "similar")}
-        return self._quality("blend", weights, lambda: fuse(lists, asdict(weights), self.k))
-
     def _ranked(self, model: Factors | Walk) -> pl.DataFrame:
-        scorer = model.of_members(self.truth["member_id"].to_numpy())
-        return unseen_lists(scorer, self.matrix, DEPTH * self.k)
+        known = model.of_members(self.truth["member_id"].to_numpy())
+        return unseen_lists(known, self.matrix, DEPTH * self.k)
 
     def _quality(
         self, model: str, settings: _Settings, make_lists: Callable[[], pl.DataFrame]
@@ -227,8 +205,8 @@ def tune(
 ) -> Tuned:
     """Searches the settings of both models, then the weights of their lists.
 
-    The walk gets up to a quarter of the time, ALS what is left but for a tenth, and the weights
-    the rest; each tries at least where it starts, and what one does not need falls to the next.
+    The walk gets up to a quarter of the time, ALS what is left, and the weights little more; each
+    tries at least where it starts, and what one does not need falls to the next.
     ALS climbs with a small model first, then with the one that was asked for. On a large shop
     10,000 members of the truth, evenly spread, stand for all.
 
@@ -245,11 +223,7 @@ def tune(
     Raises:
         ValueError: there is no truth.
     """
-    members = truth["member_id"].unique().sort()
-    if len(members) > _MEMBERS_TRIED:
-        tried = np.linspace(0, len(members) - 1, _MEMBERS_TRIED).astype(np.int64)
-        truth = truth.filter(pl.col("member_id").is_in(members.gather(tried).implode()))
-    trials = _Trials(matrix, truth, k, clock)
+    trials = _Trials(matrix, evenly(truth, _MEMBERS_TRIED), k, clock)
     started = clock()
 
     def until(share: float) -> Callable[[], bool]:
@@ -258,12 +232,8 @@ def tune(
     walk = climb(walk, _walk_moves(0.2), trials.similar, until(0.25))
     walk = climb(walk, _walk_moves(0.1), trials.similar, until(0.25))
     als = _search_als(als, largest_factors or als.factors, trials, until)
-    weights = climb(
-        Weights(),
-        [partial(_leaning, factor=factor) for factor in (2.0, 0.5, 1.5, 1 / 1.5)],
-        trials.blend,
-        until(1.0),
-    )
+    lists = {name: trials.best[name][1] for name in ("als", "similar")}
+    weights = best_weights(lists, trials.truth, k)
     return Tuned(als, walk, weights, pl.DataFrame(trials.rows, schema=_TRIALS, orient="row"))
 
 
@@ -278,25 +248,33 @@ def _search_als(
         factors=min(around.factors, _SCAN_FACTORS),
         iterations=min(around.iterations, _SCAN_ITERATIONS),
     )
+    # Where all ties are equally strong, no power tells them apart.
+    moves = partial(_als_moves, has_strengths=bool(np.ptp(trials.matrix.weights.data) > 0))
     # By a name of its own: the lists of the small models are not those to blend.
     scan = partial(trials.als, name="als_scan")
-    small = climb(small, _als_moves(4.0), scan, until(0.5))
-    small = climb(small, _als_moves(2.0), scan, until(0.5))
-    found = replace(around, regularization=small.regularization, alpha=small.alpha)
-    if found != around and until(0.9)():
+    small = climb(small, moves(2), scan, until(0.5))
+    small = climb(small, moves(1), scan, until(0.5))
+    found = replace(small, factors=around.factors, iterations=around.iterations)
+    if found != around and until(1.0)():
         found = max((found, around), key=trials.als)
     longer = partial(_longer, largest=largest_factors)
-    found = climb(found, [longer, *_als_moves(2.0)], trials.als, until(0.9))
-    return climb(found, _als_moves(2**0.5), trials.als, until(0.9))
+    found = climb(found, [longer, *moves(1)], trials.als, until(1.0))
+    return climb(found, moves(0.5), trials.als, until(1.0))
 
 
-def _als_moves(factor: float) -> list[Callable[[AlsSettings], AlsSettings]]:
-    """More or less confidence and regularisation; a weaker tie to the size of the shop first."""
+def _als_moves(
+    octaves: float, *, has_strengths: bool
+) -> list[Callable[[AlsSettings], AlsSettings]]:
+    """More or less of each setting; a weaker tie to the size of the shop first."""
+    factor = 2**octaves
     return [
         partial(_confident, factor=factor),
         partial(_regularized, factor=1 / factor),
+        partial(_discounted, step=0.1 * octaves),
         partial(_confident, factor=1 / factor),
         partial(_regularized, factor=factor),
+        partial(_discounted, step=-0.1 * octaves),
+        *([partial(_powered, step=0.25 * octaves * way) for way in (-1, 1)] * has_strengths),
     ]
 
 
@@ -320,6 +298,16 @@ def _regularized(settings: AlsSettings, factor: float) -> AlsSettings:
     return replace(settings, regularization=min(share, _LARGEST_SHARE))
 
 
+def _discounted(settings: AlsSettings, step: float) -> AlsSettings:
+    discount = min(max(settings.popularity_discount + step, 0.0), 1.0)
+    return replace(settings, popularity_discount=_rounded(discount))
+
+
+def _powered(settings: AlsSettings, step: float) -> AlsSettings:
+    power = min(max(settings.weight_power + step, 0.0), _LARGEST_EXPONENT)
+    return replace(settings, weight_power=_rounded(power))
+
+
 def _rounded(value: float) -> float:
     """To six digits, so that there and back is where it began."""
     return float(f"{value:.6g}")
@@ -341,10 +329,3 @@ def _widened(settings: WalkSettings, factor: float) -> WalkSettings:
     return replace(
         settings, neighbours=min(max(1, round(settings.neighbours * factor)), _MOST_NEIGHBOURS)
     )
-
-
-def _leaning(weights: Weights, factor: float) -> Weights:
-    """More or less weight for the walk."""
-    similar = _rounded(weights.similar * factor)
-    is_within = 1 / _LARGEST_RATIO <= similar / weights.als <= _LARGEST_RATIO
-    return Weights(weights.als, similar) if is_within else weights

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from assets.tags import text
+from assets.tags.keywords import keywords
 from assets.tags.sensitive import is_sensitive
+from assets.tags.text_model import fit
+from assets.tags.text_trial import cross_validated
 
 _TAGS = pl.Schema(
     {"product_id": pl.String, "tag": pl.String, "score": pl.Float64, "source": pl.String}
@@ -57,10 +59,10 @@ def tagged(
     }
     reason: str | None = None
     if own.is_empty():
-        found = text.keywords(_strings(untagged["title"]))
+        found = keywords(_strings(untagged["title"]))
         parts.append(_as_tags(_of_products(found, untagged), "keyword"))
     elif not untagged.is_empty():
-        model = text.fit(*_examples(catalogue, own), seed)
+        model = fit(*_examples(catalogue, own), seed)
         parts.append(_as_tags(_of_products(model.predict(_texts(untagged)), untagged), "predicted"))
         reason = model.report.reason
         metrics |= {
@@ -79,18 +81,18 @@ def tagged(
 
 
 def judged(products: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """What to expect of predicted tags: ``text.cross_validated`` on the shop's tagged products.
+    """What to expect of predicted tags: ``cross_validated`` on the shop's tagged products.
 
     Args:
         products: as for ``tagged``.
         seed: decides the folds.
 
     Returns:
-        The rows of ``text.cross_validated``, which do not depend on the order of the products;
+        The rows of ``cross_validated``, which do not depend on the order of the products;
         none where there was too little to learn from.
     """
     catalogue = products.sort("product_id")
-    return text.cross_validated(*_examples(catalogue, _own_tags(catalogue)), seed)
+    return cross_validated(*_examples(catalogue, _own_tags(catalogue)), seed)
 
 
 def _own_tags(catalogue: pl.DataFrame) -> pl.DataFrame:

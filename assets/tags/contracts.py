@@ -49,7 +49,7 @@ TAG_METRICS = Contract(
             "model",
             "varchar",
             "What tags texts; the naive Bayes is the baseline",
-            accepts=("char_ngrams_logistic", "word_counts_naive_bayes"),
+            accepts=("char_ngrams_ridge", "word_counts_naive_bayes"),
         ),
         Column("scope", "varchar", "One tag, or all together", accepts=("tag", "overall")),
         Column("tag", "varchar", "The tag; empty overall"),

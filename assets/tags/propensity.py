@@ -3,45 +3,35 @@
 Learnt from snapshots of the shop at past cuts, a week apart, whose weeks are over. Time splits
 them, never chance: models learn on the older cuts, are calibrated on the newest but one and tried
 on the newest. What does best there learns again with every cut moved a week on, and scores today.
-A random split would flatter (AUC 0.91 instead of 0.83 on UCI Online Shoppers), and classes are
-never weighted, because a probability is wanted and not only an order of members.
+A random split would flatter (AUC 0.91 instead of 0.83 on UCI Online Shoppers).
 """
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, cast
+from typing import cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit, logit  # pyright: ignore[reportMissingTypeStubs]
-from sklearn.ensemble import (  # pyright: ignore[reportMissingTypeStubs]
-    HistGradientBoostingClassifier,
-)
-from sklearn.linear_model import LogisticRegression  # pyright: ignore[reportMissingTypeStubs]
 from sklearn.metrics import (  # pyright: ignore[reportMissingTypeStubs]
     average_precision_score,  # pyright: ignore[reportUnknownVariableType]
-    roc_auc_score,  # pyright: ignore[reportUnknownVariableType]
 )
-from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from assets.tags.calibration import Flags, Floats
+from assets.tags.propensity_models import (
+    BASELINES,
+    METHODS,
+    MODELS,
+    base_rate,
+    matrix,
+    outcomes_of,
+    predicted,
+)
 
 _KEY = ("cut_date", "member_id", "has_order")
-# Baselines first; of the others, and the base rate, the best is published.
-BASELINES = ("base_rate", "recency", "bayes")
-MODELS = ("logistic", "boosting")
-METHODS = ("base_rate", *MODELS)
 METRICS = ("auc", "pr_auc", "log_loss", "brier", "mean_p_buy", "order_rate")
 
-_RECENCY = ("days_since_last", "days_since_last_order")
-# What a shop without any history is taken for: one member in a hundred orders in a week.
-_PRIOR_MEMBERS = 100.0
-_PRIOR_RATE = 0.01
-_BINS = 10
-_SMALLEST = 1e-6
 # A copy of the outcome reaches 1; on the demo shop the best honest feature reaches 0.74.
 _IMPLAUSIBLE_AUC = 0.9
 
@@ -104,184 +94,6 @@ class Trial:
     reason: str | None
 
 
-class _Model(Protocol):
-    """Anything that gives log-odds of an order."""
-
-    def log_odds(self, features: Floats) -> Floats:
-        """Log-odds of members, shape (n,), for their features, shape (n, n_features)."""
-        ...
-
-
-class _Classifier(Protocol):
-    """What is used of scikit-learn's classifiers, which have no types."""
-
-    def fit(self, features: Floats, outcomes: Flags) -> Self: ...
-
-    def decision_function(self, features: Floats) -> Floats: ...
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Platt's sigmoid on log-odds: logit p = slope * log-odds + shift.
-
-    Platt, "Probabilistic outputs for support vector machines", 1999. The shift alone is the usual
-    correction for another base rate.
-    """
-
-    slope: float = 1.0
-    shift: float = 0.0
-
-    @classmethod
-    def fit(cls, log_odds: Floats, has_order: Flags) -> "Calibration":
-        """Find slope and shift by maximum a posteriori, around 1 and 0 with deviation 1.
-
-        The prior weighs about as much as a handful of buyers: without any, or with none but
-        buyers, both stay finite, and without members they are 1 and 0.
-
-        Args:
-            log_odds: as the model gives them, shape (n,).
-            has_order: what came, shape (n,).
-
-        Returns:
-            The calibration.
-        """
-        design = np.column_stack((log_odds, np.ones_like(log_odds)))
-        prior = np.array([1.0, 0.0])
-        found: Floats = prior.copy()
-
-        def loss(values: Floats) -> float:
-            z = design @ values
-            return float((np.logaddexp(0.0, z) - has_order * z).sum()) + 0.5 * float(
-                ((values - prior) ** 2).sum()
-            )
-
-        for _ in range(100):
-            p = _sigmoid(design @ found)
-            gradient = design.T @ (p - has_order) + (found - prior)
-            curvature = (design.T * (p * (1 - p))) @ design + np.eye(2)
-            step: Floats = np.linalg.solve(curvature, gradient).astype(np.float64)
-            before = loss(found)
-            while np.abs(step).max() > 1e-10 and loss(found - step) > before:
-                step *= 0.5
-            found -= step
-            if np.abs(step).max() <= 1e-10:
-                break
-        return cls(float(found[0]), float(found[1]))
-
-    def probability(self, log_odds: Floats) -> Floats:
-        """Give the calibrated probability of log-odds, both of shape (n,)."""
-        return np.clip(_sigmoid(self.slope * log_odds + self.shift), _SMALLEST, 1 - _SMALLEST)
-
-
-@dataclass(frozen=True)
-class _BaseRate:
-    """Everybody alike."""
-
-    rate: float
-
-    @classmethod
-    def fit(cls, has_order: Flags) -> "_BaseRate":
-        bought, n = float(has_order.sum()), has_order.size
-        return cls((bought + _PRIOR_MEMBERS * _PRIOR_RATE) / (n + _PRIOR_MEMBERS))
-
-    def log_odds(self, features: Floats) -> Floats:
-        return np.full(len(features), _log_odds(np.array(self.rate)))
-
-
-@dataclass(frozen=True)
-class _Logistic:
-    """Logistic regression on standardised logarithms, with a flag for what is not known."""
-
-    classifier: _Classifier
-    centre: Floats
-    scale: Floats
-
-    @classmethod
-    def fit(cls, features: Floats, has_order: Flags) -> "_Logistic":
-        columns = cls._columns(features)
-        centre, deviation = columns.mean(axis=0), columns.std(axis=0)
-        # Rounding leaves a constant column a deviation of its own.
-        scale = np.where(deviation > 1e-9, deviation, 1.0)
-        classifier = cast(_Classifier, LogisticRegression(C=1.0, max_iter=500))
-        return cls(classifier.fit((columns - centre) / scale, has_order), centre, scale)
-
-    @staticmethod
-    def _columns(features: Floats) -> Floats:
-        is_unknown = np.isnan(features)
-        logs = np.log1p(np.maximum(np.where(is_unknown, 0.0, features), 0.0))
-        return np.hstack((logs, is_unknown.astype(np.float64)))
-
-    def log_odds(self, features: Floats) -> Floats:
-        return _decided(self.classifier, (self._columns(features) - self.centre) / self.scale)
-
-
-@dataclass(frozen=True)
-class _Boosting:
-    """Gradient boosting on histograms; deliberately small, as a shop's weeks differ."""
-
-    classifier: _Classifier
-
-    @classmethod
-    def fit(cls, features: Floats, has_order: Flags, seed: int) -> "_Boosting":
-        classifier = HistGradientBoostingClassifier(
-            learning_rate=0.05,
-            max_iter=120,
-            max_leaf_nodes=15,
-            min_samples_leaf=50,
-            l2_regularization=1.0,
-            # Stopping early would hold out members at random. Taken for a str by pyright.
-            early_stopping=False,  # pyright: ignore[reportArgumentType]
-            random_state=seed,
-        )
-        return cls(cast(_Classifier, classifier).fit(features, has_order))
-
-    def log_odds(self, features: Floats) -> Floats:
-        return _decided(self.classifier, features)
-
-
-@dataclass(frozen=True)
-class _Bayes:
-    """Bayes' theorem on counts: features in ten bins, taken for independent (naive Bayes).
-
-    Attributes:
-        prior: log-odds of an order.
-        edges: per feature, inner edges of its bins.
-        weights: per feature, log P(bin | order) - log P(bin | none), the unknown in the last bin.
-    """
-
-    prior: float
-    edges: tuple[Floats, ...]
-    weights: tuple[Floats, ...]
-
-    @classmethod
-    def fit(cls, features: Floats, has_order: Flags) -> "_Bayes":
-        edges: list[Floats] = []
-        weights: list[Floats] = []
-        for column in features.T:
-            known = column[~np.isnan(column)]
-            cuts = np.quantile(known, np.arange(1, _BINS) / _BINS) if known.size else known
-            edges.append(np.unique(cuts))
-            bins, n_bins = cls._bins(column, edges[-1]), edges[-1].size + 2
-            shares = [
-                (np.bincount(bins[is_of], minlength=n_bins) + 1.0) / (is_of.sum() + n_bins)
-                for is_of in (has_order, ~has_order)
-            ]
-            weights.append(np.log(shares[0]) - np.log(shares[1]))
-        rate = _BaseRate.fit(has_order).rate
-        return cls(float(_log_odds(np.array(rate))), tuple(edges), tuple(weights))
-
-    @staticmethod
-    def _bins(column: Floats, edges: Floats) -> NDArray[np.int64]:
-        found = np.searchsorted(edges, column, side="right")
-        return np.where(np.isnan(column), edges.size + 1, found)
-
-    def log_odds(self, features: Floats) -> Floats:
-        total = np.full(len(features), self.prior)
-        for column, edges, weights in zip(features.T, self.edges, self.weights, strict=True):
-            total += weights[self._bins(column, edges)]
-        return total
-
-
 def try_models(snapshots: pl.DataFrame, *, seed: int) -> Trial:
     """Learn on the older past cuts, calibrate on the newest but one, compare on the newest.
 
@@ -301,9 +113,9 @@ def try_models(snapshots: pl.DataFrame, *, seed: int) -> Trial:
     leaking = _leaking(past, today)
     features = [name for name in past.columns if name not in (*_KEY, *leaking)]
     old, newer, tested = _before(past, cuts[-2]), _at(past, cuts[-2]), _at(past, cuts[-1])
-    outcomes = _outcomes(tested)
+    outcomes = outcomes_of(tested)
     tried = {
-        name: _predicted(name, old, newer, tested, features, seed) for name in (*BASELINES, *MODELS)
+        name: predicted(name, old, newer, tested, features, seed) for name in (*BASELINES, *MODELS)
     }
     losses = {name: log_loss(tried[name], outcomes) for name in METHODS}
     method = min(METHODS, key=lambda name: losses[name])
@@ -330,12 +142,12 @@ def score(snapshots: pl.DataFrame, method: str, *, seed: int) -> pl.DataFrame:
     """
     past, today = _past_and_today(snapshots)
     if DataGate().reason(*_counts(past)):
-        method, p_buy = "base_rate", np.full(len(today), _BaseRate.fit(_outcomes(past)).rate)
+        method, p_buy = "base_rate", np.full(len(today), base_rate(outcomes_of(past)))
     else:
         leaking = _leaking(past, today)
         features = [name for name in past.columns if name not in (*_KEY, *leaking)]
         last = _cuts(past)[-1]
-        p_buy = _predicted(method, _before(past, last), _at(past, last), today, features, seed)
+        p_buy = predicted(method, _before(past, last), _at(past, last), today, features, seed)
     return today.select(
         "member_id",
         pl.Series("p_buy", p_buy, dtype=pl.Float64),
@@ -366,11 +178,11 @@ def implausible(features: pl.DataFrame, has_order: Flags, today: pl.DataFrame) -
         return {}
     found: dict[str, float] = {}
     for name in features.columns:
-        then, now = _matrix(features, [name])[:, 0], _matrix(today, [name])[:, 0]
+        then, now = matrix(features, [name])[:, 0], matrix(today, [name])[:, 0]
         # Not known may be what tells the outcome: it stands below all others, then above.
         for place in (-np.inf, np.inf):
             past, present = (np.where(np.isnan(each), place, each) for each in (then, now))
-            auc = _auc(np.unique(past, return_inverse=True)[1].astype(np.float64), has_order)
+            auc = auc_of(past, has_order)
             strength = max(auc, 1 - auc)
             if strength > _IMPLAUSIBLE_AUC and _distance(past, present) > has_order.mean() / 2:
                 found[name] = max(strength, found.get(name, 0.0))
@@ -398,6 +210,20 @@ def log_loss(p: Floats, has_order: Flags) -> float:
     return float(-np.where(has_order, np.log(p), np.log1p(-p)).mean())
 
 
+def auc_of(score: Floats, has_order: Flags) -> float:
+    """How often a buyer stands above another member, ties counting half (Mann and Whitney, 1947).
+
+    Args:
+        score: shape (n,), may be infinite.
+        has_order: what came, shape (n,); some did and some did not.
+    """
+    others = np.sort(score[~has_order])
+    buyers = np.sort(score[has_order])
+    below = np.searchsorted(others, buyers, side="left").sum()
+    not_above = np.searchsorted(others, buyers, side="right").sum()
+    return float(below + not_above) / (2 * len(others) * len(buyers))
+
+
 def _past_and_today(snapshots: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Snapshots with an outcome and those without, each by cut and member."""
     ordered = snapshots.sort("cut_date", "member_id")
@@ -420,7 +246,7 @@ def _counts(past: pl.DataFrame) -> tuple[list[int], list[int]]:
 def _leaking(past: pl.DataFrame, today: pl.DataFrame) -> dict[str, float]:
     """The suspects among the features, at the newest past cut."""
     tested = _at(past, _cuts(past)[-1])
-    return implausible(tested.drop(_KEY), _outcomes(tested), today.drop(_KEY))
+    return implausible(tested.drop(_KEY), outcomes_of(tested), today.drop(_KEY))
 
 
 def _distance(one: Floats, other: Floats) -> float:
@@ -436,50 +262,6 @@ def _at(past: pl.DataFrame, cut: dt.date) -> pl.DataFrame:
 
 def _before(past: pl.DataFrame, cut: dt.date) -> pl.DataFrame:
     return past.filter(pl.col("cut_date") < cut)
-
-
-def _predicted(
-    name: str,
-    learnt: pl.DataFrame,
-    calibrated: pl.DataFrame,
-    scored: pl.DataFrame,
-    features: Sequence[str],
-    seed: int,
-) -> Floats:
-    """Fit on one part, calibrate on the next in time, give probabilities for a third."""
-    known = [each for each in features if learnt[each].null_count() < len(learnt)]
-    used = [each for each in known if name != "recency" or each in _RECENCY]
-    fits: Mapping[str, Callable[[Floats, Flags], _Model]] = {
-        "base_rate": lambda _, has_order: _BaseRate.fit(has_order),
-        "recency": _Logistic.fit,
-        "bayes": _Bayes.fit,
-        "logistic": _Logistic.fit,
-        "boosting": lambda columns, has_order: _Boosting.fit(columns, has_order, seed),
-    }
-    # Without a feature there is nothing to learn but the rate.
-    fit = fits[name if used else "base_rate"]
-    # A second thread gains a third on an idle machine and loses tenfold on a busy one.
-    with threadpool_limits(limits=1):
-        model = fit(_matrix(learnt, used), _outcomes(learnt))
-        calibration = Calibration.fit(
-            model.log_odds(_matrix(calibrated, used)), _outcomes(calibrated)
-        )
-        return calibration.probability(model.log_odds(_matrix(scored, used)))
-
-
-def _decided(classifier: _Classifier, features: Floats) -> Floats:
-    """Log-odds by a classifier, which refuses to be asked about nobody."""
-    return classifier.decision_function(features) if len(features) else np.zeros(0)
-
-
-def _matrix(snapshots: pl.DataFrame, names: Sequence[str]) -> Floats:
-    """Features as floats, NaN where not known, shape (n, n_features)."""
-    columns = snapshots.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names)
-    return columns.to_numpy() if names else np.zeros((len(snapshots), 0))
-
-
-def _outcomes(snapshots: pl.DataFrame) -> Flags:
-    return snapshots["has_order"].cast(pl.Boolean).to_numpy().astype(np.bool_)
 
 
 _NO_METRICS = pl.DataFrame(
@@ -517,7 +299,7 @@ def _metrics(tried: Mapping[str, Floats], has_order: Flags, method: str) -> pl.D
 def _values(p: Floats, has_order: Flags) -> tuple[float, ...]:
     """The METRICS of one model, in their order."""
     return (
-        _auc(p, has_order),
+        auc_of(p, has_order),
         _pr_auc(p, has_order),
         log_loss(p, has_order),
         float(((p - has_order) ** 2).mean()),
@@ -541,19 +323,6 @@ def _curve(name: str, p: Floats, has_order: Flags) -> pl.DataFrame:
     )
 
 
-def _auc(score: Floats, has_order: Flags) -> float:
-    judge = cast("Callable[[Flags, Floats], float]", roc_auc_score)
-    return float(judge(has_order, score))
-
-
 def _pr_auc(score: Floats, has_order: Flags) -> float:
     judge = cast("Callable[[Flags, Floats], float]", average_precision_score)
     return float(judge(has_order, score))
-
-
-def _sigmoid(log_odds: Floats) -> Floats:
-    return cast(Floats, expit(log_odds))
-
-
-def _log_odds(p: Floats) -> Floats:
-    return cast(Floats, logit(p))

@@ -8,23 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from assets.tags.propensity import (
-    BASELINES,
-    METHODS,
     METRICS,
-    MODELS,
-    Calibration,
     DataGate,
+    Trial,
+    auc_of,
     deciles,
     implausible,
     log_loss,
     score,
     try_models,
 )
+from assets.tags.propensity_models import BASELINES, METHODS, MODELS
 
 RUN_DATE = dt.date(2026, 4, 1)
-FINITE = st.floats(-20, 20)
 
 
 def shop(
@@ -70,13 +70,23 @@ def snapshots() -> pl.DataFrame:
     return shop()
 
 
+@pytest.fixture(scope="module")
+def trial(snapshots: pl.DataFrame) -> Trial:
+    return try_models(snapshots, seed=1)
+
+
+@pytest.fixture(scope="module")
+def scores(snapshots: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """By method."""
+    return {method: score(snapshots, method, seed=1) for method in METHODS}
+
+
 def values(metrics: pl.DataFrame, metric: str) -> dict[str, float]:
     rows = metrics.filter(pl.col("metric") == metric)
     return dict(rows.select("model", "value").iter_rows())
 
 
-def test_models_beat_the_baselines_and_the_best_is_published(snapshots: pl.DataFrame) -> None:
-    trial = try_models(snapshots, seed=1)
+def test_models_beat_the_baselines_and_the_best_is_published(trial: Trial) -> None:
     assert trial.reason is None and trial.leaking == {}
     assert set(trial.metrics["model"]) == {*BASELINES, *MODELS}
     assert set(trial.metrics["metric"]) == set(METRICS)
@@ -90,8 +100,10 @@ def test_models_beat_the_baselines_and_the_best_is_published(snapshots: pl.DataF
     assert set(trial.metrics["n_members"]) == {1500}
 
 
-def test_everybody_is_scored_and_the_sum_is_what_comes(snapshots: pl.DataFrame) -> None:
-    made = score(snapshots, "logistic", seed=1)
+def test_everybody_is_scored_and_the_sum_is_what_comes(
+    snapshots: pl.DataFrame, scores: dict[str, pl.DataFrame]
+) -> None:
+    made = scores["logistic"]
     assert made["member_id"].to_list() == list(range(1500))
     assert made["p_buy"].is_between(0, 1, closed="none").all()
     assert set(made["method"]) == {"logistic"}
@@ -100,34 +112,39 @@ def test_everybody_is_scored_and_the_sum_is_what_comes(snapshots: pl.DataFrame) 
     assert set(made["decile"]) == set(range(1, 11))
 
 
-def test_shuffled_labels_teach_nothing(snapshots: pl.DataFrame) -> None:
+def test_shuffled_labels_teach_nothing(
+    snapshots: pl.DataFrame, scores: dict[str, pl.DataFrame]
+) -> None:
     shuffled = snapshots.with_columns(
         pl.col("has_order").sample(fraction=1.0, shuffle=True, seed=3).over("cut_date")
     )
-    trial = try_models(shuffled, seed=1)
-    for auc in values(trial.metrics, "auc").values():
+    taught = try_models(shuffled, seed=1)
+    for auc in values(taught.metrics, "auc").values():
         assert auc == pytest.approx(0.5, abs=0.06)
     spread = score(shuffled, "logistic", seed=1)["p_buy"].std()
     assert isinstance(spread, float)
-    assert spread < 0.25 * float(np.std(score(snapshots, "logistic", seed=1)["p_buy"].to_numpy()))
+    assert spread < 0.25 * float(np.std(scores["logistic"]["p_buy"].to_numpy()))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_feature_from_the_future_is_caught(
-    snapshots: pl.DataFrame, noise: float, sign: float
+    snapshots: pl.DataFrame,
+    trial: Trial,
+    scores: dict[str, pl.DataFrame],
+    noise: float,
+    sign: float,
 ) -> None:
     wrong = np.random.default_rng(5).random(len(snapshots)) < noise
     # At the cut to be scored the future is empty.
     planted = snapshots.with_columns(
         n_orders_later=sign * (pl.col("has_order").fill_null(False) ^ pl.Series(wrong))
     )
-    trial = try_models(planted, seed=1)
-    assert set(trial.leaking) == {"n_orders_later"}
-    assert trial.leaking["n_orders_later"] > 0.9
-    honest = try_models(snapshots, seed=1)
-    assert trial.metrics.equals(honest.metrics)
-    assert score(planted, trial.method, seed=1).equals(score(snapshots, trial.method, seed=1))
+    cleaned = try_models(planted, seed=1)
+    assert set(cleaned.leaking) == {"n_orders_later"}
+    assert cleaned.leaking["n_orders_later"] > 0.9
+    assert cleaned.metrics.equals(trial.metrics)
+    assert score(planted, trial.method, seed=1).equals(scores[trial.method])
 
 
 def test_a_feature_known_only_of_buyers_is_caught(snapshots: pl.DataFrame) -> None:
@@ -144,17 +161,18 @@ def test_a_strong_honest_feature_stays() -> None:
     assert implausible(boxes, ~came & came, boxes * 0) == {}
 
 
-def test_nothing_of_the_newest_week_reaches_what_is_tried_on_it(snapshots: pl.DataFrame) -> None:
+def test_nothing_of_the_newest_week_reaches_what_is_tried_on_it(
+    snapshots: pl.DataFrame, trial: Trial
+) -> None:
     last = RUN_DATE - dt.timedelta(days=7)
     inverted = snapshots.with_columns(
         has_order=pl.when(pl.col("cut_date") == last)
         .then(~pl.col("has_order"))
         .otherwise("has_order")
     )
-    predicted = [
-        values(try_models(each, seed=1).metrics, "mean_p_buy") for each in (snapshots, inverted)
-    ]
-    assert predicted[0] == predicted[1]
+    other = try_models(inverted, seed=1)
+    assert values(other.metrics, "mean_p_buy") == values(trial.metrics, "mean_p_buy")
+    assert other.calibration.drop("observed").equals(trial.calibration.drop("observed"))
 
 
 def test_the_newest_slice_sets_the_rate() -> None:
@@ -165,8 +183,7 @@ def test_the_newest_slice_sets_the_rate() -> None:
         assert mean == pytest.approx(rate, rel=0.15), model
 
 
-def test_the_calibration_curve_runs_along_the_diagonal(snapshots: pl.DataFrame) -> None:
-    trial = try_models(snapshots, seed=1)
+def test_the_calibration_curve_runs_along_the_diagonal(trial: Trial) -> None:
     curve = trial.calibration.filter(pl.col("model") == trial.method)
     assert curve["n_members"].sum() == 1500
     assert curve["predicted"].is_sorted()
@@ -176,11 +193,17 @@ def test_the_calibration_curve_runs_along_the_diagonal(snapshots: pl.DataFrame) 
     assert (gap <= 3 * error + 0.01).all()
 
 
-def test_the_same_seed_gives_the_same_bytes_in_any_order(snapshots: pl.DataFrame) -> None:
+@pytest.mark.parametrize("n_threads", [1, 4])
+def test_the_same_seed_gives_the_same_bytes_in_any_order_on_any_number_of_threads(
+    snapshots: pl.DataFrame, trial: Trial, scores: dict[str, pl.DataFrame], n_threads: int
+) -> None:
     shuffled = snapshots.sample(fraction=1.0, shuffle=True, seed=9)
-    assert try_models(snapshots, seed=1).metrics.equals(try_models(shuffled, seed=1).metrics)
-    for method in METHODS:
-        assert score(snapshots, method, seed=1).equals(score(shuffled, method, seed=1))
+    with threadpool_limits(limits=n_threads):
+        again = try_models(shuffled, seed=1)
+        assert again.metrics.equals(trial.metrics)
+        assert again.calibration.equals(trial.calibration)
+        for method in METHODS:
+            assert score(shuffled, method, seed=1).equals(scores[method])
 
 
 @pytest.mark.parametrize(
@@ -273,34 +296,6 @@ def test_odd_features_do_no_harm(snapshots: pl.DataFrame, of, method: str) -> No
     assert made["p_buy"].is_between(0, 1, closed="none").all()
 
 
-def test_calibration_finds_what_was_bent() -> None:
-    rng = np.random.default_rng(2)
-    truth = rng.normal(-2, 1, 40_000)
-    came = rng.random(truth.size) < 1 / (1 + np.exp(-truth))
-    found = Calibration.fit((truth - 0.7) / 2.0, came)
-    assert found.slope == pytest.approx(2.0, abs=0.1)
-    assert found.shift == pytest.approx(0.7, abs=0.1)
-    p = found.probability((truth - 0.7) / 2.0)
-    assert p.mean() == pytest.approx(came.mean(), abs=1e-3)
-
-
-def test_calibration_without_members_changes_nothing() -> None:
-    assert Calibration.fit(np.zeros(0), np.zeros(0, dtype=np.bool_)) == Calibration(1.0, 0.0)
-
-
-@given(
-    log_odds=arrays(np.float64, st.integers(1, 30), elements=FINITE),
-    seed=st.integers(0, 99),
-    share=st.sampled_from([0.0, 0.3, 1.0]),
-)
-def test_calibration_is_always_finite(log_odds, seed: int, share: float) -> None:
-    came = np.random.default_rng(seed).random(log_odds.size) < share
-    found = Calibration.fit(log_odds, came)
-    p = found.probability(log_odds)
-    assert np.isfinite([found.slope, found.shift]).all()
-    assert ((p > 0) & (p < 1)).all()
-
-
 @given(p=arrays(np.float64, st.integers(0, 60), elements=st.floats(0.001, 0.999)))
 def test_deciles_rise_and_alike_stand_together(p) -> None:
     found = deciles(p)
@@ -320,3 +315,11 @@ def test_deciles_are_tenths() -> None:
 def test_log_loss_by_hand() -> None:
     p, came = np.array([0.5, 0.25, 0.9]), np.array([True, False, True])
     assert log_loss(p, came) == pytest.approx(-np.log([0.5, 0.75, 0.9]).mean())
+
+
+@given(score=arrays(np.float64, st.integers(2, 40), elements=st.sampled_from([-1.0, 0.0, 2.5, 7])))
+def test_auc_is_scikit_learns(score) -> None:
+    came = np.arange(score.size) % 3 == 0
+    assert auc_of(score, came) == pytest.approx(roc_auc_score(came, score))
+    places = np.where(score > 0, score, -np.inf)
+    assert auc_of(places, came) == auc_of(np.maximum(score, 0), came)

@@ -47,10 +47,10 @@ def test_model_and_baseline_are_judged_on_the_same_texts(run):
     judged = {(row["model"], row["tag"]): row for row in rows}
     assert len(judged) == 8
     assert {row["n_texts"] for row in rows} == {60}
-    dress = judged["char_ngrams_logistic", "dress"]
+    dress = judged["char_ngrams_ridge", "dress"]
     assert (dress["support"], dress["precision"], dress["recall"]) == (20, 1, 1)
     assert 0 < dress["threshold"] < 1
     assert judged["word_counts_naive_bayes", "dress"]["support"] == 20
     assert judged["word_counts_naive_bayes", ""]["recall"] == 0
     assert dress["as_of"] == dt.datetime(2026, 3, 31, 16)  # noqa: DTZ001
-    assert metadata["char_ngrams_logistic_precision"] == 1
+    assert metadata["char_ngrams_ridge_precision"] == 1

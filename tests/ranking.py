@@ -1,8 +1,4 @@
-"""Exact ranking: the best products of whatever can score products for members.
-
-One function ranks for any scorer, in blocks, so that no matrix of all members by all products is
-ever held.
-"""
+"""Exact ranking of whatever can score products for members: what faster rankings must equal."""
 
 from typing import Protocol
 
@@ -10,17 +6,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from assets.recommend.blend import LISTS
 from assets.recommend.matrix import CsrMatrix
 
 _BLOCK_SCORES = 1 << 22
-LISTS = pl.Schema(
-    {
-        "member_id": pl.Int64,
-        "rank": pl.Int32,
-        "product_id": pl.String,
-        "score": pl.Float64,
-    }
-)
 
 
 class Scorer(Protocol):

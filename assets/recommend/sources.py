@@ -1,0 +1,143 @@
+"""What proposes products for a list, and how much each source has to say.
+
+Two models of taste, ``als`` and ``similar`` (the random walk), and two kinds of what is popular: in
+a member's favourite tags (``content``) and where she is (``popular``). As more is known of her, the
+popular gives way to taste.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from assets.recommend import cold_members
+from assets.recommend.als import Factors
+from assets.recommend.blend import fuse
+from assets.recommend.cold_products import TagFactors
+from assets.recommend.matrix import ids_of, positions
+
+# So many candidates per place leave the rules something to choose from.
+CANDIDATES = 3
+# Her own tags come before what is popular where she is.
+_SAYS_OF_POPULAR = {"content": 2.0, "popular": 1.0}
+# Where a member's taste is unknown, what she shares with others, the most telling first.
+_TRAITS = ("channel", "country")
+
+
+@dataclass(frozen=True)
+class Says:
+    """How much each source has to say.
+
+    Attributes:
+        als, similar: weights of the two models of taste in their fusion, at least 0.
+        half: products that a member has met when taste says as much as popularity, above 0.
+    """
+
+    als: float = 1.0
+    similar: float = 1.0
+    half: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Popular:
+    """What is popular, once for all members.
+
+    Attributes:
+        segments: member_id, segment.
+        of_segments: segment, rank, product_id, score.
+        of_tags: tag, rank, product_id, score.
+    """
+
+    segments: pl.DataFrame
+    of_segments: pl.DataFrame
+    of_tags: pl.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        members: pl.DataFrame,
+        history: pl.DataFrame,
+        product_tags: pl.DataFrame,
+        product_ids: NDArray[np.str_],
+        n: int,
+    ) -> Self:
+        """Finds what is popular by segment and by tag.
+
+        Args:
+            members: member_id, channel, country: whom lists are made for.
+            history: member_id, product_id, weight.
+            product_tags: product_id, tag, score (0 to 1).
+            product_ids: what may be listed, distinct.
+            n: length of the lists; longer than a member's by what she is barred from.
+        """
+        segments = cold_members.member_segments(
+            members.unique("member_id").sort("member_id"), _TRAITS
+        )
+        return cls(
+            segments,
+            cold_members.segment_lists(history, segments, product_ids, n),
+            cold_members.tag_lists(history, product_tags, product_ids, n),
+        )
+
+    def lists(
+        self, members: pl.DataFrame, member_tags: pl.DataFrame, never: pl.DataFrame, n: int
+    ) -> dict[str, pl.DataFrame]:
+        """The two lists of some members, by their source.
+
+        Args:
+            members: member_id.
+            member_tags: member_id, tag, score of these members.
+            never: member_id, product_id that may not be listed.
+            n: length of the lists.
+
+        Returns:
+            ``content`` and ``popular``, each member_id, rank (from 1), product_id, score.
+        """
+        return {
+            "content": cold_members.popular_in_favourite_tags(member_tags, self.of_tags, never, n),
+            "popular": cold_members.popular_in_segments(
+                self.segments.join(members, on="member_id", how="semi"), self.of_segments, never, n
+            ),
+        }
+
+
+def popular_fused(lists: Mapping[str, pl.DataFrame], n: int) -> pl.DataFrame:
+    """The two lists of ``Popular.lists`` as one; as from ``fuse``."""
+    return fuse(lists, _SAYS_OF_POPULAR, n)
+
+
+def products_met(history: pl.DataFrame) -> pl.DataFrame:
+    """How many products each member has met: member_id, n_met.
+
+    Args:
+        history: member_id, product_id, each pair once.
+    """
+    return history.group_by("member_id").agg(n_met=pl.len())
+
+
+def foretold(
+    factors: Factors,
+    history: pl.DataFrame,
+    product_tags: pl.DataFrame,
+    product_ids: NDArray[np.str_],
+) -> Factors:
+    """The model over products that it does not know, by the vectors their tags foretell.
+
+    Args:
+        factors: the model.
+        history: product_id, weight; how many have met a product counts for how much it teaches.
+        product_tags: product_id, tag, score (0 to 1).
+        product_ids: what to foretell, ascending; those without tags and those that the model
+            knows are left out.
+    """
+    told = np.intersect1d(product_ids, ids_of(product_tags["product_id"].unique()))
+    cold = np.setdiff1d(told, factors.product_ids)
+    met = history.filter(pl.col("weight") > 0).group_by("product_id").len()
+    counts = np.zeros(len(factors.product_ids), dtype=np.int64)
+    place = positions(factors.product_ids, ids_of(met["product_id"]))
+    counts[place[place >= 0]] = met["len"].to_numpy()[place >= 0]
+    learnt = TagFactors.fit(product_tags, factors.product_ids, factors.product_factors, counts)
+    return replace(factors, product_ids=cold, product_factors=learnt.predict(product_tags, cold))
