@@ -7,6 +7,8 @@ import polars as pl
 import vl_convert as vlc
 
 _SCALE = 1.5
+_SEGMENTS = ["all", "cold", "light", "heavy", "new_members", "new_products"]
+_MODELS = ["popularity", "popular", "content", "similar", "champion", "als", "blend"]
 
 
 def _markdown(title: str, chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:
@@ -53,6 +55,31 @@ def retention_heat_map(cohorts: pl.DataFrame) -> str:
             color=alt.Color(
                 "rate:Q", scale=alt.Scale(scheme="blues"), legend=alt.Legend(format=".0%")
             ),
+        )
+    )
+    return _markdown(title, chart)
+
+
+def models_compared(metrics: pl.DataFrame) -> str:
+    """The ndcg of every source of lists beside popularity's, by segment of members.
+
+    Args:
+        metrics: model, segment, metric, value, baseline.
+    """
+    title = "What the lists of each source foresaw: ndcg"
+    ndcg = metrics.filter(pl.col("metric") == "ndcg")
+    popularity = ndcg.unique("segment").select(
+        "segment", value="baseline", model=pl.lit("popularity")
+    )
+    frame = pl.concat([ndcg.select("segment", "value", "model"), popularity])
+    chart = (
+        alt.Chart(frame, title=title, width=520, height=220)
+        .mark_bar()
+        .encode(
+            x=alt.X("segment:N", sort=_SEGMENTS, title=None, axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("model:N", sort=_MODELS),
+            y=alt.Y("value:Q", title=None),
+            color=alt.Color("model:N", sort=_MODELS),
         )
     )
     return _markdown(title, chart)

@@ -1,11 +1,13 @@
-"""Time our ALS fit against implicit's own on the same matrix, and a warm start against a cold one.
+"""Time training: ALS against implicit's own, RP3beta against ALS, a warm start against a cold one.
 
-    python -m benchmarks.als [--members N] [--products N] [--interactions N] [--factors N]
+    python -m benchmarks.als [--members N] [--products N] [--pairs N] [--factors N]
                              [--iterations N] [--repeats N]
 
 Ours is all that a night takes: the matrix from pairs of ids in no order, the fit with its search
 for the penalty, and the model's file. Implicit's is its fit alone, given the finished matrix and
-the penalty. Both run on all processors with BLAS on one thread and take turns; the median counts.
+the penalty. RP3beta is the whole of its fit to that matrix, the cap on histories included. All run
+on all processors with BLAS on one thread and take turns; the median counts. Processor time is that
+of all cores together, which other work on the machine disturbs less.
 
 The shop is simulated: members have one of 50 tastes, popularity falls as 1 / rank. Yesterday is
 the same shop without a hundredth of the pairs and without its newest two hundredth of the members.
@@ -15,7 +17,6 @@ A warm start from it is as good as a cold one once its loss is as low.
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingType
 
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.matrix import CsrMatrix, InteractionMatrix
+from assets.recommend.random_walk import Walk, WalkSettings
+from benchmarks.timing import peak_gb, seconds
 
 _TASTES = 50
 _BLOCK_PAIRS = 1 << 20
@@ -39,6 +42,9 @@ _BLOCK_PAIRS = 1 << 20
 
 class _Model(Protocol):
     """The part of implicit's untyped model that is used here."""
+
+    user_factors: NDArray[np.float32]
+    item_factors: NDArray[np.float32]
 
     def fit(self, user_items: CsrMatrix, show_progress: bool) -> None: ...
 
@@ -94,21 +100,18 @@ def loss(factors: Factors, matrix: InteractionMatrix) -> float:
     return (total + factors.penalty * float(norms)) / len(row)
 
 
-def seconds(run: Callable[[], object]) -> tuple[float, float]:
-    """Wall time and processor time of one call."""
-    wall, processor = time.perf_counter(), time.process_time()
-    run()
-    return time.perf_counter() - wall, time.process_time() - processor
-
-
 def compare(pairs: Pairs, settings: AlsSettings, repeats: int) -> str:
-    """Ours beside implicit's, as a Markdown table."""
+    """ALS beside implicit's own and RP3beta beside ALS, as a Markdown table."""
     matrix = pairs.matrix()
     # A first, short fit loads the libraries and finds the penalty.
     penalty = fit(matrix, replace(settings, iterations=1)).penalty
     confidences = matrix.weights.copy()
     confidences.data = np.float32(settings.alpha) * np.log1p(confidences.data)
     fitted: list[Factors] = []
+    models: list[_Model] = []
+
+    def ours() -> None:
+        fitted[:] = [fit(matrix, settings)]
 
     def theirs() -> None:
         with threadpool_limits(limits=1, user_api="blas"):
@@ -123,23 +126,40 @@ def compare(pairs: Pairs, settings: AlsSettings, repeats: int) -> str:
                 ),
             )
             model.fit(confidences, show_progress=False)
+        models[:] = [model]
 
-    names = ("implicit, its fit alone", "ours: building", "ours: fit", "ours: storing")
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in (*names, "ours")}
     with tempfile.TemporaryDirectory(prefix="siyu-benchmark-") as folder:
         path = Path(folder) / "als.npz"
-        steps = (theirs, pairs.matrix, lambda: fitted.append(fit(matrix, settings)))
+        steps: dict[str, Callable[[], object]] = {
+            "implicit, its fit alone": theirs,
+            "ours: building": pairs.matrix,
+            "ours: fit": ours,
+            "ours: storing": lambda: fitted[0].save(path),
+            "RP3beta": lambda: Walk.fit(matrix, WalkSettings()),
+        }
+        times: dict[str, list[tuple[float, float]]] = {
+            name: [] for name in (*steps, "ours, together")
+        }
         for _ in range(repeats):
-            took = [seconds(step) for step in steps]
-            took.append(seconds(lambda: fitted.pop().save(path)))
-            for name, each in zip(names, took, strict=True):
-                times[name].append(each)
-            times["ours"].append((sum(each[0] for each in took[1:]), sum(t[1] for t in took[1:])))
+            for name, step in steps.items():
+                times[name].append(seconds(step))
+            parts = [each[-1] for name, each in times.items() if name.startswith("ours: ")]
+            together = sum(wall for wall, _ in parts), sum(cpu for _, cpu in parts)
+            times["ours, together"].append(together)
     found = {
-        name: (median(each[0] for each in all_of), median(each[1] for each in all_of))
+        name: (median(wall for wall, _ in all_of), median(cpu for _, cpu in all_of))
         for name, all_of in times.items()
     }
-    ratio = [ours / alone for ours, alone in zip(found["ours"], found[names[0]], strict=True)]
+
+    def ratio(one: str, other: str) -> str:
+        wall, cpu = (mine / its for mine, its in zip(found[one], found[other], strict=True))
+        return f"{wall:.2f} | {cpu:.2f}"
+
+    their = replace(
+        fitted[0],
+        member_factors=models[0].user_factors,
+        product_factors=models[0].item_factors,
+    )
     n_members, n_products = matrix.weights.shape
     return "\n".join(
         [
@@ -148,7 +168,11 @@ def compare(pairs: Pairs, settings: AlsSettings, repeats: int) -> str:
             " | time | processor time |",
             "| --- | ---: | ---: |",
             *(f"| {name} | {w:.2f} s | {p:.2f} s |" for name, (w, p) in found.items()),
-            f"| ours / implicit | {ratio[0]:.2f} | {ratio[1]:.2f} |",
+            f"| ours / implicit | {ratio('ours, together', 'implicit, its fit alone')} |",
+            f"| RP3beta / our ALS fit | {ratio('RP3beta', 'ours: fit')} |",
+            "",
+            f"Loss per pair: implicit {loss(their, matrix):.5f},"
+            f" ours {loss(fitted[0], matrix):.5f}.",
         ]
     )
 
@@ -182,7 +206,7 @@ def compare_starts(pairs: Pairs, settings: AlsSettings) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run both comparisons and print them.
+    """Run the comparisons and print them.
 
     Args:
         argv: command line without the program's name; the process's own if None.
@@ -191,21 +215,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         0.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.als", description=__doc__)
-    parser.add_argument("--members", type=int, default=1_000_000)
-    parser.add_argument("--products", type=int, default=200_000)
-    parser.add_argument("--interactions", type=int, default=30_000_000, help="pairs, about")
+    parser.add_argument("--members", type=int, default=160_000)
+    parser.add_argument("--products", type=int, default=40_000)
+    parser.add_argument("--pairs", type=int, default=4_000_000, help="interactions, about")
     parser.add_argument("--factors", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=15)
     parser.add_argument("--repeats", type=int, default=1, help="of each; the median counts")
     arguments = parser.parse_args(argv)
-    for name in ("members", "products", "interactions", "factors", "iterations", "repeats"):
+    for name in ("members", "products", "pairs", "factors", "iterations", "repeats"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be 1 or more, got {getattr(arguments, name)}")
-    pairs = simulated_pairs(arguments.members, arguments.products, arguments.interactions)
-    settings = AlsSettings(factors=arguments.factors, iterations=arguments.iterations)
+    pairs = simulated_pairs(arguments.members, arguments.products, arguments.pairs)
+    # What implicit is given and what the loss counts with: alpha * log1p(weight), no discount.
+    settings = AlsSettings(
+        factors=arguments.factors,
+        iterations=arguments.iterations,
+        weight_power=1.0,
+        popularity_discount=0.0,
+    )
     print(compare(pairs, settings, arguments.repeats), flush=True)
     print()
-    print(compare_starts(pairs, settings))
+    print(compare_starts(pairs, settings), flush=True)
+    print(f"\nPeak memory of the whole process, simulation included: {peak_gb():.2f} GB.")
     return 0
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from assets.recommend.als import AlsSettings, Factors, fit
-from assets.recommend.blend import factor_lists, fuse
+from assets.recommend.blend import fuse
 from assets.recommend.evaluation import evaluate
 from assets.recommend.matrix import InteractionMatrix
 from assets.recommend.popularity import popular_products
@@ -145,23 +145,6 @@ def _matrix(pairs: pl.DataFrame) -> InteractionMatrix:
     )
 
 
-def _popular(matrix: InteractionMatrix, pairs: pl.DataFrame, members: pl.Series) -> pl.DataFrame:
-    """The most popular unseen products: a model of one factor that is the same for all."""
-    known = np.intersect1d(members.to_numpy(), matrix.member_ids)
-    popularity = popular_products(
-        pairs.with_columns(weight=pl.lit(1.0)), known, matrix.product_ids
-    ).popularity
-    model = Factors(
-        known,
-        matrix.product_ids,
-        np.ones((len(known), 1), dtype=np.float32),
-        popularity[:, None],
-        0.0,
-        AlsSettings(factors=1),
-    )
-    return factor_lists(model, matrix.weights[matrix.member_index(known)], _K)
-
-
 def search(split: Split, factors: int | None, seconds: float) -> Tuned:
     """Searches on the validation part alone."""
     als = AlsSettings(factors=factors) if factors else AlsSettings()
@@ -201,7 +184,12 @@ def measure(known: pl.DataFrame, test: pl.DataFrame, tuned: Tuned) -> pl.DataFra
     def of(model: Factors | Walk) -> pl.DataFrame:
         return unseen_lists(model.of_members(members.to_numpy()), matrix, DEPTH * _K)
 
-    make("popularity", lambda: _popular(matrix, known, members))
+    def popular() -> pl.DataFrame:
+        of_known = np.intersect1d(members.to_numpy(), matrix.member_ids)
+        weighed = known.with_columns(weight=pl.lit(1.0))
+        return unseen_lists(popular_products(weighed, of_known, matrix.product_ids), matrix, _K)
+
+    make("popularity", popular)
     make("als", lambda: of(fit(matrix, tuned.als)))
     make("similar", lambda: of(Walk.fit(matrix, tuned.walk)))
     parts = {name: lists[name] for name in ("als", "similar")}

@@ -1,18 +1,18 @@
 """Time the n best products of every member: ours, implicit's recommend, and bare matrix products.
 
-    python -m benchmarks.top_n [--members N] [--products N] [--factors F] [--repeats R]
+    python -m benchmarks.top_n [--members N] [--products N] [--pairs N] [--factors N]
+                               [--listed N] [--repeats N]
 
-The factors are random: directions of a normal distribution, norms of the products that fall with
-the root of their rank in popularity, as the norms of trained factors do roughly. What members have
-seen is drawn by popularity and left out by both. implicit is given the same factors and asked in
-batches, with BLAS on one thread, as it advises. Square is a product of two square matrices in
-numpy on all cores: the most this machine's BLAS does. All take turns; the median of each counts.
-CPU is the time of all cores together, which other work on the machine disturbs less.
+The factors are those of ALS on the simulated shop of `benchmarks.als`, whose popularity falls as
+1 / rank; what members have seen is left out. Lists are made for `--listed` of the members, spread
+evenly: the time of each way grows in proportion to them. implicit is given the same factors and
+asked in batches, with BLAS on one thread, as it advises. Square is a product of two square
+matrices in numpy on all cores: the most this machine's BLAS does. All take turns; the median of
+each counts. CPU is the time of all cores together, which other work on the machine disturbs less.
 """
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -25,11 +25,13 @@ from implicit.als import (  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from assets.recommend.matrix import CsrMatrix, sparse
+from assets.recommend.als import AlsSettings, fit
+from assets.recommend.matrix import CsrMatrix
 from assets.recommend.top_n import top_n
+from benchmarks.als import simulated_pairs
+from benchmarks.timing import peak_gb, seconds
 
 LENGTH = 20
-SEEN = 30
 BATCH = 1000
 SQUARE = 4096
 # Of the longest member's norm times the longest product's: what single precision may err by.
@@ -55,27 +57,22 @@ class _Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Shop:
-    """Factors of members and products, and the pairs that were seen."""
+    """Factors of members and products, and the pairs that were seen, by member."""
 
     members: NDArray[np.float32]
     products: NDArray[np.float32]
     seen: CsrMatrix
 
     @classmethod
-    def random(cls, n_members: int, n_products: int, factors: int) -> "Shop":
-        """A shop of the given size; the same size gives the same shop."""
-        rng = np.random.default_rng(0)
-        members = rng.normal(size=(n_members, factors)).astype(np.float32)
-        products = rng.normal(size=(n_products, factors)).astype(np.float32)
-        rank = rng.permutation(n_products)
-        products *= (rank[:, None] + 1.0).astype(np.float32) ** -0.5
-        # Ranks whose logarithm is uniform follow Zipf's law.
-        n_seen = min(SEEN, n_products) * n_members
-        seen = np.floor((n_products + 1.0) ** rng.random(n_seen)).astype(np.int64) - 1
-        column = np.argsort(rank)[np.minimum(seen, n_products - 1)]
-        row = np.repeat(np.arange(n_members), min(SEEN, n_products))
-        shape = (n_members, n_products)
-        return cls(members, products, sparse(row, column, np.ones(n_seen), shape))
+    def trained(
+        cls, n_members: int, n_products: int, n_pairs: int, factors: int, n_listed: int
+    ) -> "Shop":
+        """Some of the members of a shop of the given size; the same numbers give the same."""
+        matrix = simulated_pairs(n_members, n_products, n_pairs).matrix()
+        model = fit(matrix, AlsSettings(factors=factors))
+        n_known = len(model.member_factors)
+        row = np.linspace(0, n_known, min(n_listed, n_known), endpoint=False, dtype=np.int64)
+        return cls(model.member_factors[row], model.product_factors, matrix.weights[row])
 
     def of_implicit(self) -> Lists:
         """The lists of implicit's recommend, batch by batch."""
@@ -95,13 +92,6 @@ class Shop:
         return columns, scores
 
 
-def seconds(run: Callable[[], object]) -> tuple[float, float]:
-    """Time one call, by the clock and on all cores together."""
-    start, cpu_start = time.perf_counter(), time.process_time()
-    run()
-    return time.perf_counter() - start, time.process_time() - cpu_start
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the lists in each way and print what it took.
 
@@ -112,20 +102,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 1 if the lists differ by more than rounding.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.top_n", description=__doc__)
-    parser.add_argument("--members", type=int, default=50_000)
-    parser.add_argument("--products", type=int, default=100_000)
+    parser.add_argument("--members", type=int, default=160_000)
+    parser.add_argument("--products", type=int, default=40_000)
+    parser.add_argument("--pairs", type=int, default=4_000_000, help="interactions, about")
     parser.add_argument("--factors", type=int, default=64)
+    parser.add_argument("--listed", type=int, default=20_000, help="members who get a list")
     parser.add_argument("--repeats", type=int, default=3, help="of each; the median counts")
     arguments = parser.parse_args(argv)
-    for name, least in (
-        ("members", 1),
-        ("products", LENGTH + SEEN),
-        ("factors", 1),
-        ("repeats", 1),
-    ):
-        if getattr(arguments, name) < least:
-            parser.error(f"--{name} must be {least} or more, got {getattr(arguments, name)}")
-    shop = Shop.random(arguments.members, arguments.products, arguments.factors)
+    for name in ("members", "products", "pairs", "factors", "listed", "repeats"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} must be 1 or more, got {getattr(arguments, name)}")
+    shop = Shop.trained(
+        arguments.members,
+        arguments.products,
+        arguments.pairs,
+        arguments.factors,
+        arguments.listed,
+    )
     square = np.random.default_rng(1).normal(size=(SQUARE, SQUARE)).astype(np.float32)
 
     lists: dict[str, Lists] = {}
@@ -162,9 +155,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "stopped": "siyu, with the stop",
     }
     print(
-        f"| {arguments.members:,} members, {arguments.products:,} products,"
-        f" {arguments.factors} factors, top {LENGTH} | time | CPU | GFLOP/s"
-        " | of square | implicit / this | of square, CPU | implicit / this, CPU |"
+        f"| {len(shop.members):,} of {arguments.members:,} members,"
+        f" {len(shop.products):,} products, {arguments.factors} factors, top {LENGTH}"
+        " | time | CPU | GFLOP/s | of square | implicit / this"
+        " | of square, CPU | implicit / this, CPU |"
     )
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, title in titles.items():
@@ -186,6 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Lists equal with and without the stop: {'yes' if are_equal else 'no'}.")
     print(f"Lists identical to implicit's: {identical:.3%} of the members'.")
     print(f"Largest difference between scores at the same rank: {error:.0e} of the largest bound.")
+    print(f"Peak memory of the whole process: {peak_gb():.2f} GB.")
     return 0 if are_equal and error <= ROUNDING else 1
 
 

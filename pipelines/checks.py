@@ -201,7 +201,7 @@ def model_beats_popularity(warehouse: Warehouse) -> dg.AssetCheckResult:
     with warehouse.connect() as session:
         rows = session.rows(
             "select metric, value, baseline from recommend.model_metrics"
-            " where metric in ('recall', 'ndcg')"
+            " where model = 'als' and segment = 'all' and metric in ('recall', 'ndcg')"
             " and model_version = (select max(model_version) from recommend.als_model)"
         )
     worse = sorted(metric for metric, value, baseline in rows if value <= baseline)

@@ -22,7 +22,7 @@ PACKAGES = ("pipelines", "assets", "resources")
 # What each package may import of the others.
 MAY_IMPORT = {"pipelines": {"pipelines", "assets", "resources"}, "assets": {"assets", "resources"}}
 MAY_IMPORT["resources"] = {"resources"}
-GLUE = {"assets.py", "contracts.py", "rewriting.py", "__init__.py"}
+GLUE = {"assets.py", "contracts.py", "inputs.py", "rewriting.py", "__init__.py"}
 IMPURE = {"dagster", "duckdb", "resources", "pipelines", "os", "time", "random"}
 
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -100,7 +100,7 @@ def als_model(
             "is_searched": settings.is_searched,
             "started_from": champion if start is not None else None,
             "is_published": False,
-            **dict.fromkeys(("decision", "als_weight", "similar_weight", "half_known_at")),
+            **dict.fromkeys(("decision", "als_weight", "similar_weight", "half_products")),
         }
         session.execute(
             "delete from recommend.als_model where model_version = $version", {"version": version}
@@ -176,7 +176,7 @@ def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.Mate
         decision = decide(*_ndcgs(trial.metrics), declared.publish_margin)
         session.execute(
             "update recommend.als_model set is_published = $is_published, decision = $reason,"
-            " als_weight = $als, similar_weight = $similar, half_known_at = $half"
+            " als_weight = $als, similar_weight = $similar, half_products = $half"
             " where model_version = $version",
             {
                 **of_version,

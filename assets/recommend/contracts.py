@@ -44,7 +44,7 @@ ALS_MODEL = Contract(
             "similar_weight", "double", "What the walk has to say; NULL until tried", nullable=True
         ),
         Column(
-            "half_known_at",
+            "half_products",
             "double",
             "Products met when taste says as much as popularity; NULL until tried",
             unit="products",

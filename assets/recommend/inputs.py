@@ -141,7 +141,7 @@ def published(session: Session, home: Home) -> Published:
             row["model_version"],
             Factors.load(model_path(home.models, row["model_version"])),
             _walk(row),
-            Says(row["als_weight"], row["similar_weight"], row["half_known_at"]),
+            Says(row["als_weight"], row["similar_weight"], row["half_products"]),
         )
     nothing = fit(InteractionMatrix.from_pairs([], [], []), AlsSettings())
     return Published("none", nothing, WalkSettings(), Says())
@@ -150,7 +150,7 @@ def published(session: Session, home: Home) -> Published:
 def earlier_mix(session: Session, version: str) -> Says:
     """The mix last learnt before the given version; even where none was."""
     rows = session.rows(
-        "select als_weight, similar_weight, half_known_at from recommend.als_model"
+        "select als_weight, similar_weight, half_products from recommend.als_model"
         " where als_weight is not null and model_version < $version"
         " order by model_version desc limit 1",
         {"version": version},

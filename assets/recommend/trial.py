@@ -229,8 +229,7 @@ def _of_new_products(
     if truth.is_empty():
         return pl.DataFrame(schema=METRICS)
     members = truth["member_id"].unique().sort().to_numpy()
-    few = replace(settings, iterations=min(settings.iterations, _ITERATIONS))
-    known = fit(replace(past, history=left).matrix(), few)
+    known = fit(replace(past, history=left).matrix(), replace(settings, iterations=_ITERATIONS))
     new = foretold(known, left, past.product_tags, ids_of(hidden)).of_members(members)
     plain = popular_by_tags(left, past.product_tags, members, new.product_ids)
     met = past.history.filter(is_hidden)

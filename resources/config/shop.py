@@ -193,8 +193,7 @@ class Recommend(Declared):
     not published if its ndcg falls short of the published one's by more than `publish_margin` of
     that, measured on the same members.
 
-    The lists fuse the ranks of ALS and of the random walk by their weights; after
-    `known_after_events` events of a member these two say as much as what is popular. Rules: at
+    How much ALS, the random walk and popularity say in the lists is learnt every night. Rules: at
     most `per_category` products of a category, what a product loses for being like one above it
     (`diversity`), and the share of the places for products that nobody has met yet.
     """
@@ -202,6 +201,8 @@ class Recommend(Declared):
     factors: Annotated[int, Field(gt=0)] = 64
     regularization: Annotated[float, Field(gt=0, lt=1)] = 0.1
     alpha: Positive = 2.0
+    weight_power: Annotated[float, Field(ge=0)] = 1.0
+    popularity_discount: Share = 0.3
     iterations: Annotated[int, Field(gt=0)] = 15
     warm_iterations: Annotated[int, Field(gt=0)] = 3
     publish_margin: Share = 0.05
@@ -209,9 +210,9 @@ class Recommend(Declared):
     holdout_days: Days = 28
     repurchase_days: Days = 30
     min_support: Annotated[int, Field(gt=0)] = 3
-    als_weight: Positive = 1
-    similar_weight: Annotated[float, Field(ge=0)] = 1
-    known_after_events: Positive = 1
+    walk_alpha: Annotated[float, Field(ge=0, le=2)] = 0.7
+    walk_beta: Annotated[float, Field(ge=0, le=2)] = 0.3
+    walk_neighbours: Annotated[int, Field(gt=0)] = 100
     per_category: Annotated[int, Field(gt=0)] = 3
     diversity: Share = 0.1
     new_share: Share = 0.05

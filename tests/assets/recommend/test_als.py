@@ -21,7 +21,7 @@ from assets.recommend.als import (
     scree,
 )
 from assets.recommend.matrix import InteractionMatrix, sparse
-from assets.recommend.ranking import top_products
+from tests.ranking import top_products
 
 SMALL = AlsSettings(factors=4, seed=3)
 THREADED_FIT = """
@@ -88,12 +88,28 @@ def test_members_and_products_are_not_swapped():
     assert scores[20, 5] > scores[20, :3].max()
 
 
+def by_hand(matrix: InteractionMatrix, settings: AlsSettings) -> NDArray[np.float64]:
+    """Alpha * log1p(weight) ** power / (members / mean members) ** discount."""
+    weights = matrix.weights.toarray().astype(np.float64)
+    n_members = (weights > 0).sum(axis=0)
+    ties = np.where(weights > 0, np.log1p(weights) ** settings.weight_power, 0)
+    return settings.alpha * ties / (n_members / n_members.mean()) ** settings.popularity_discount
+
+
 def test_every_product_solves_its_normal_equations():
-    """Hu, Koren and Volinsky, equation 5, with confidence alpha * log1p(weight)."""
+    """Hu, Koren and Volinsky, equation 5, with the confidences of AlsSettings."""
     matrix = random_matrix(60, 12)
-    settings = AlsSettings(factors=3, regularization=0.2, alpha=3.0, iterations=60, seed=5)
+    settings = AlsSettings(
+        factors=3,
+        regularization=0.2,
+        alpha=3.0,
+        weight_power=0.5,
+        popularity_discount=0.4,
+        iterations=60,
+        seed=5,
+    )
     factors = fit(matrix, settings)
-    confidence = 3.0 * np.log1p(matrix.weights.toarray().astype(np.float64))
+    confidence = by_hand(matrix, settings)
     assert factors.penalty == pytest.approx(0.2 * np.linalg.norm(confidence, 2), rel=1e-5)
     x = factors.member_factors.astype(np.float64)
     for number, y in enumerate(factors.product_factors):
@@ -158,7 +174,7 @@ def test_a_start_is_uniform(factors: int):
 
 def loss(factors: Factors, matrix: InteractionMatrix) -> float:
     """Hu, Koren and Volinsky, equation 3, over every pair."""
-    confidence = factors.settings.alpha * np.log1p(matrix.weights.toarray().astype(np.float64))
+    confidence = by_hand(matrix, factors.settings)
     x, y = factors.member_factors.astype(np.float64), factors.product_factors.astype(np.float64)
     error = np.where(confidence > 0, confidence, 1) * ((confidence > 0) - x @ y.T) ** 2
     return float(error.sum() + factors.penalty * ((x**2).sum() + (y**2).sum()))
@@ -204,7 +220,8 @@ def test_a_start_is_taken_up_by_id_and_left_as_it_was():
 
 
 @pytest.mark.parametrize(
-    "other", [{"factors": 5}, {"regularization": 0.2}, {"alpha": 3.0}, {"seed": 9}]
+    "other",
+    [{"factors": 5}, {"regularization": 0.2}, {"alpha": 3.0}, {"weight_power": 0.5}, {"seed": 9}],
 )
 def test_a_model_of_other_settings_is_not_continued(model: Factors, other: dict[str, Any]):
     settings = replace(SMALL, **other)
@@ -291,6 +308,8 @@ def test_fitting_is_silent():
         {"regularization": 1.0},
         {"alpha": 0.0},
         {"alpha": float("nan")},
+        {"weight_power": -0.1},
+        {"popularity_discount": 1.1},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]):

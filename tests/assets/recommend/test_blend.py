@@ -13,7 +13,7 @@ from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.blend import factor_lists, fuse, walk_lists
 from assets.recommend.matrix import InteractionMatrix, sparse
 from assets.recommend.random_walk import Walk, WalkSettings
-from assets.recommend.ranking import top_products
+from tests.ranking import top_products
 
 Lists = dict[int, list[str]]
 LISTS = st.dictionaries(

@@ -252,8 +252,8 @@ def test_a_small_tag_is_not_drowned_and_the_barred_stay_out() -> None:
 def test_the_less_is_known_the_more_popularity_says() -> None:
     taste = ranked("als", {1: "abc", 2: "abc", 3: "abc"})
     popular = ranked("popular", {1: "xyz", 2: "xyz", 3: "xyz", 4: "xy"})
-    n_events = pl.DataFrame({"member_id": [2, 3], "n_events": [60, 6000]})
-    found = give_way(taste, popular, n_events, 3)
+    n_met = pl.DataFrame({"member_id": [2, 3], "n_met": [60, 6000]})
+    found = give_way(taste, popular, n_met, 3)
     assert [listed(found, "member_id", member) for member in (1, 2, 3, 4)] == [
         "xyz",
         "axb",
@@ -263,14 +263,14 @@ def test_the_less_is_known_the_more_popularity_says() -> None:
     of_second = found.filter(pl.col("member_id") == 2)
     assert of_second["source"].to_list() == ["als", "popular", "als"]
     np.testing.assert_allclose(of_second["score"], [0.5 / 61, 0.5 / 61, 0.5 / 62])
-    assert give_way(taste.clear(), popular.clear(), n_events, 3).is_empty()
+    assert give_way(taste.clear(), popular.clear(), n_met, 3).is_empty()
 
 
 def test_what_both_propose_comes_first() -> None:
     found = give_way(
         ranked("als", {1: "abc"}),
         ranked("popular", {1: "xyc"}),
-        pl.DataFrame({"member_id": [1], "n_events": [60]}),
+        pl.DataFrame({"member_id": [1], "n_met": [60]}),
         9,
     )
     assert listed(found, "member_id", 1) == "caxby"
@@ -279,13 +279,13 @@ def test_what_both_propose_comes_first() -> None:
 
 
 @settings(max_examples=30)
-@given(order=st.permutations(range(12)), n_events=st.lists(st.integers(0, 300), max_size=4))
-def test_the_order_of_rows_leaves_no_trace(order: list[int], n_events: list[int]) -> None:
+@given(order=st.permutations(range(12)), n_met=st.lists(st.integers(0, 300), max_size=4))
+def test_the_order_of_rows_leaves_no_trace(order: list[int], n_met: list[int]) -> None:
     taste = ranked("als", {member: "abc" for member in range(4)})
     popular = ranked("popular", {member: "bxa" for member in range(4)})
     events = pl.DataFrame(
-        {"member_id": range(len(n_events)), "n_events": n_events},
-        schema={"member_id": pl.Int64, "n_events": pl.Int64},
+        {"member_id": range(len(n_met)), "n_met": n_met},
+        schema={"member_id": pl.Int64, "n_met": pl.Int64},
     )
     found = give_way(taste, popular, events, 3)
     again = give_way(taste[order], popular[order], events.reverse(), 3)
@@ -293,14 +293,14 @@ def test_the_order_of_rows_leaves_no_trace(order: list[int], n_events: list[int]
     assert found.group_by("member_id").len()["len"].to_list() == [3] * 4
 
 
-@pytest.mark.parametrize(("is_taste_right", "expected"), [(True, 2.0), (False, 240.0)])
+@pytest.mark.parametrize(("is_taste_right", "expected"), [(True, 0.01), (False, 128.0)])
 def test_the_switch_is_learnt_from_what_came_to_pass(is_taste_right: bool, expected: float) -> None:
     members = range(1, 9)
     taste = ranked("als", {member: "ab" for member in members})
     popular = ranked("popular", {member: "xy" for member in members})
-    n_events = pl.DataFrame({"member_id": members, "n_events": [10] * 4 + [100] * 4})
+    n_met = pl.DataFrame({"member_id": members, "n_met": [10] * 4 + [100] * 4})
     truth = frame(((member, "a" if is_taste_right else "x") for member in members), BARRED)
-    assert learnt_half(taste, popular, n_events, truth, 1) == expected
+    assert learnt_half(taste, popular, n_met, truth, 1) == expected
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
@@ -310,6 +310,6 @@ def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(ValueError, match="prior_members"):
         segment_lists(history, segments, products("a"), 1, 0)
     nothing = pl.DataFrame(schema=RANKED)
-    n_events = pl.DataFrame(schema={"member_id": pl.Int64, "n_events": pl.Int64})
+    n_met = pl.DataFrame(schema={"member_id": pl.Int64, "n_met": pl.Int64})
     with pytest.raises(ValueError, match="half"):
-        learnt_half(nothing, nothing, n_events, frame([(1, "a")], BARRED), 1, ())
+        learnt_half(nothing, nothing, n_met, frame([(1, "a")], BARRED), 1, ())

@@ -12,7 +12,7 @@ from assets.recommend.cold_products import TagFactors
 from assets.recommend.evaluation import evaluate
 from assets.recommend.matrix import InteractionMatrix, sparse
 from assets.recommend.popularity import popular_products
-from assets.recommend.ranking import Scorer, top_products
+from tests.ranking import Scorer, top_products
 
 TAGS = {"product_id": pl.String, "tag": pl.String, "score": pl.Float64}
 NO_TAGS = pl.DataFrame(schema=TAGS)

@@ -16,7 +16,7 @@ from assets.recommend.als import AlsSettings, fit
 from assets.recommend.evaluation import compare, evaluate, history_segments, new_pairs
 from assets.recommend.matrix import InteractionMatrix
 from assets.recommend.popularity import popular_products
-from assets.recommend.ranking import top_products
+from tests.ranking import top_products
 
 LISTS = {1: ["a", "x", "b"], 2: ["x", "c", "y"], 3: ["x", "y", "z"]}
 TRUTH = {1: ["a", "b"], 2: ["c"], 4: ["a"]}

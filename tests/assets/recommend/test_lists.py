@@ -13,6 +13,7 @@ from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.lists import ListSettings, Shop, recommend_lists
 from assets.recommend.matrix import InteractionMatrix
 from assets.recommend.random_walk import Walk, WalkSettings
+from assets.recommend.sources import Says
 
 AS_OF = datetime(2026, 6, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
 SETTINGS = AlsSettings(factors=4, iterations=10)
@@ -92,7 +93,7 @@ def lists(
     )
     walk = Walk.fit(matrix, WalkSettings())
     rules: dict[str, Any] = {
-        **{"als": 1.0, "similar": 1.0, "half": 0.1},
+        "says": Says(als=1.0, similar=1.0, half=0.1),
         **{"per_category": 3, "diversity": 0.0, "new_share": 0.05},
         **given_settings,
     }

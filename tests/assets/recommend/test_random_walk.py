@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, diags, random_array
 
 from assets.recommend.matrix import CsrMatrix, InteractionMatrix, sparse
 from assets.recommend.random_walk import Walk, WalkSettings, similar_products
-from assets.recommend.ranking import top_products
+from tests.ranking import top_products
 
 
 def matrix_of(weights: NDArray[Any]) -> InteractionMatrix:

@@ -3,10 +3,10 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from assets.recommend.matrix import sparse
-from assets.recommend.popularity import Popularity
-from assets.recommend.ranking import top_products
+from tests.ranking import top_products
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12))
@@ -50,9 +50,15 @@ def test_blocks_leave_no_seam():
     n_products = 2000
     n_members = (1 << 22) // n_products + 2
     score = np.random.default_rng(0).permutation(n_products).astype(np.float32)
-    scorer = Popularity(
-        np.arange(n_members), np.array([f"{number:04d}" for number in range(n_products)]), score
-    )
+
+    class Alike:
+        member_ids: NDArray[np.int64] = np.arange(n_members)
+        product_ids: NDArray[np.str_] = np.array([f"{number:04d}" for number in range(n_products)])
+
+        def scores(self, start: int, stop: int) -> NDArray[np.float32]:
+            return np.tile(score, (stop - start, 1))
+
+    scorer = Alike()
     best = np.argsort(-score)[:3]
     excluded = sparse(
         np.array([0, n_members - 1]), best[[0, 0]], np.ones(2), (n_members, n_products)

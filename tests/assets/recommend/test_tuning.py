@@ -17,9 +17,8 @@ from assets.recommend.tuning import (
     DEPTH,
     Tuned,
     Weights,
+    best_weights,
     climb,
-    neighbours,
-    search,
     tune,
     unseen_lists,
 )
@@ -132,7 +131,6 @@ def test_each_model_is_the_best_of_its_trials(tuned: Tuned):
     said = dict(best.rows())
     assert f"regularization={tuned.als.regularization:g}" in said["als"]
     assert f"alpha={tuned.walk.alpha:g}, beta={tuned.walk.beta:g}" in said["similar"]
-    assert said["blend"] == f"als={tuned.weights.als:g}, similar={tuned.weights.similar:g}"
 
 
 def test_the_box_only_cuts_the_trials(world: tuple[InteractionMatrix, pl.DataFrame], tuned: Tuned):
@@ -141,7 +139,7 @@ def test_the_box_only_cuts_the_trials(world: tuple[InteractionMatrix, pl.DataFra
     lengths: dict[str, set[int]] = {"similar": set(), "als_scan": set()}
     for seconds in range(0, 160, 16):
         found = tune(*world, START, WALK, 5, seconds, Ticks(), largest_factors=8).trials
-        assert set(found["model"]) == {"similar", "als_scan", "als", "blend"}
+        assert set(found["model"]) == {"similar", "als_scan", "als"}
         for model, seen in lengths.items():
             cut = found.filter(model=model).select(shown)
             assert cut.equals(tuned.trials.filter(model=model).select(shown).head(len(cut)))
@@ -151,8 +149,8 @@ def test_the_box_only_cuts_the_trials(world: tuple[InteractionMatrix, pl.DataFra
 
 def test_no_time_at_all_tries_the_start_of_each(world: tuple[InteractionMatrix, pl.DataFrame]):
     found = tune(*world, START, WALK, 5, 0, Ticks())
-    assert (found.als, found.walk, found.weights) == (START, WALK, Weights())
-    assert found.trials["model"].to_list() == ["similar", "als_scan", "als", "blend"]
+    assert (found.als, found.walk) == (START, WALK)
+    assert found.trials["model"].to_list() == ["similar", "als_scan", "als"]
 
 
 def test_the_same_search_twice_is_the_same(
@@ -181,11 +179,62 @@ def test_there_must_be_a_truth(world: tuple[InteractionMatrix, pl.DataFrame]):
         tune(matrix, truth.clear(), START, WALK, 5, 0, Ticks())
 
 
-def test_one_step_around(world: tuple[InteractionMatrix, pl.DataFrame]):
-    around = list(neighbours(START))
-    assert around[0] == START
-    assert len(around) == len(set(around)) == 7
-    assert search(*world, START, 5) in around
+def test_a_power_is_searched_where_ties_differ_in_strength(
+    world: tuple[InteractionMatrix, pl.DataFrame],
+):
+    matrix, truth = world
+    strong = matrix.weights.copy()
+    strong.data = np.linspace(1, 9, strong.nnz, dtype=np.float32)
+    other = InteractionMatrix(matrix.member_ids, matrix.product_ids, strong)
+    for each, is_searched in ((matrix, False), (other, True)):
+        trials = tune(each, truth, START, WALK, 5, np.inf, Ticks()).trials
+        powers = trials.filter(model="als_scan")["settings"].str.extract(r"weight_power=([\d.]+)")
+        assert (powers.n_unique() > 1) is is_searched
+
+
+def blended(als: str, similar: str, n_members: int) -> dict[str, pl.DataFrame]:
+    """The same two lists for every member, a letter for each product."""
+    members = pl.DataFrame({"member_id": range(n_members)}, schema={"member_id": pl.Int64})
+    return {
+        name: members.join(
+            pl.DataFrame({"rank": range(1, len(letters) + 1), "product_id": list(letters)}),
+            how="cross",
+        )
+        for name, letters in (("als", als), ("similar", similar))
+    }
+
+
+def foreseen(letters: str) -> pl.DataFrame:
+    """The truth: every member came to each of these products."""
+    return pl.DataFrame(
+        [(member, product) for member in range(50) for product in letters],
+        schema={"member_id": pl.Int64, "product_id": pl.String},
+        orient="row",
+    )
+
+
+def test_lists_are_weighed_by_what_they_foresaw():
+    lists = blended("abcd", "xyzw", 50)
+    assert best_weights(lists, foreseen("ab"), 2) == Weights(1, 0)
+    found = best_weights(lists, foreseen("xy"), 2)
+    assert found.similar > found.als
+
+
+def test_lists_that_complete_each_other_are_mixed():
+    lists = blended("abcd", "xyzw", 50)
+    found = best_weights(lists, foreseen("ax"), 2)
+    assert found.als > 0 < found.similar
+
+
+def test_what_is_as_good_by_luck_leaves_als_alone():
+    """One member of fifty is served better by the walk, one worse."""
+    lists = blended("ab", "xy", 50)
+    rows = [(member, "a" if member else "x") for member in range(2)]
+    rows += [(member, "q") for member in range(2, 50)]
+    truth = pl.DataFrame(
+        rows, schema={"member_id": pl.Int64, "product_id": pl.String}, orient="row"
+    )
+    assert best_weights(lists, truth, 1) == Weights(1, 0)
 
 
 def test_lists_hold_nothing_that_was_met(world: tuple[InteractionMatrix, pl.DataFrame]):
