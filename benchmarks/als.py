@@ -31,7 +31,7 @@ from implicit.als import (  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from assets.recommend.als import AlsSettings, Factors, fit
+from assets.recommend.als import AlsSettings, Factors, confidences, fit
 from assets.recommend.matrix import CsrMatrix, InteractionMatrix
 from assets.recommend.random_walk import Walk, WalkSettings
 from benchmarks.timing import peak_gb, seconds
@@ -89,7 +89,7 @@ def simulated_pairs(n_members: int, n_products: int, n_pairs: int) -> Pairs:
 def loss(factors: Factors, matrix: InteractionMatrix) -> float:
     """What ALS minimises: Hu, Koren and Volinsky, ICDM 2008, equation 3, per pair of the matrix."""
     x, y = factors.member_factors, factors.product_factors
-    confidence = factors.settings.alpha * np.log1p(matrix.weights.data.astype(np.float64))
+    confidence = confidences(matrix.weights, factors.settings).data.astype(np.float64)
     row = np.repeat(np.arange(len(x)), np.diff(matrix.weights.indptr))
     total = float(np.sum((x.T @ x).astype(np.float64) * (y.T @ y)))
     for first in range(0, len(row), _BLOCK_PAIRS):
@@ -105,8 +105,7 @@ def compare(pairs: Pairs, settings: AlsSettings, repeats: int) -> str:
     matrix = pairs.matrix()
     # A first, short fit loads the libraries and finds the penalty.
     penalty = fit(matrix, replace(settings, iterations=1)).penalty
-    confidences = matrix.weights.copy()
-    confidences.data = np.float32(settings.alpha) * np.log1p(confidences.data)
+    tied = confidences(matrix.weights, settings)
     fitted: list[Factors] = []
     models: list[_Model] = []
 
@@ -125,7 +124,7 @@ def compare(pairs: Pairs, settings: AlsSettings, repeats: int) -> str:
                     random_state=settings.seed,
                 ),
             )
-            model.fit(confidences, show_progress=False)
+            model.fit(tied, show_progress=False)
         models[:] = [model]
 
     with tempfile.TemporaryDirectory(prefix="siyu-benchmark-") as folder:
@@ -226,13 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be 1 or more, got {getattr(arguments, name)}")
     pairs = simulated_pairs(arguments.members, arguments.products, arguments.pairs)
-    # What implicit is given and what the loss counts with: alpha * log1p(weight), no discount.
-    settings = AlsSettings(
-        factors=arguments.factors,
-        iterations=arguments.iterations,
-        weight_power=1.0,
-        popularity_discount=0.0,
-    )
+    settings = AlsSettings(factors=arguments.factors, iterations=arguments.iterations)
     print(compare(pairs, settings, arguments.repeats), flush=True)
     print()
     print(compare_starts(pairs, settings), flush=True)

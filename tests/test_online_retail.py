@@ -98,16 +98,15 @@ def test_every_customer_is_an_identified_member(published: Session) -> None:
     assert published.scalar("select count(*) from clean.members where is_identified") == N_CUSTOMERS
 
 
-def test_the_model_beats_popularity(published: Session) -> None:
-    found = {
-        metric: (value, baseline)
-        for metric, value, baseline in published.rows(
-            "select metric, value, baseline from recommend.model_metrics"
-        )
-    }
+def test_the_blend_is_no_worse_than_als_and_als_beats_popularity(published: Session) -> None:
+    rows = published.frame(read_sql("questions/models_compared.sql")).to_dicts()
+    found = {row["model"]: row for row in rows if row["segment"] == "all"}
     for metric in ("recall", "ndcg"):
-        value, baseline = found[metric]
-        assert value > baseline > 0, metric
+        als = found["als"]
+        assert found["blend"][metric] >= als[metric] > als[f"popularity_{metric}"] > 0, metric
+    cold = {row["segment"]: row for row in rows if row["model"] in ("content", "popular")}
+    assert cold["new_products"]["ndcg"] > cold["new_products"]["popularity_ndcg"]
+    assert cold["new_members"]["n_members"] > 0
 
 
 def test_no_message_is_there_that_should_not_be(published: Session) -> None:

@@ -236,7 +236,7 @@ def fit(
     if not matrix.weights.nnz:
         empty = np.zeros((0, settings.factors), dtype=np.float32)
         return Factors(matrix.member_ids, matrix.product_ids, empty, empty, 0.0, settings)
-    confidences = _confidences(matrix.weights, settings)
+    tied = confidences(matrix.weights, settings)
     members = _drawn(matrix.member_ids.astype(np.int64).view(np.uint64), settings)
     products = _drawn(_hashed(matrix.product_ids), settings)
     if start is not None:
@@ -244,7 +244,7 @@ def fit(
         _continue(products, matrix.product_ids, start.product_ids, start.product_factors)
     # A BLAS that starts threads of its own slows implicit down many times over.
     with threadpool_limits(limits=1, user_api="blas"):
-        penalty = settings.regularization * _largest_singular_value(confidences)
+        penalty = settings.regularization * _largest_singular_value(tied)
         model = cast(
             _Model,
             AlternatingLeastSquares(
@@ -257,7 +257,7 @@ def fit(
             ),
         )
         model.user_factors, model.item_factors = members, products
-        model.fit(confidences, show_progress=False)
+        model.fit(tied, show_progress=False)
     return Factors(
         matrix.member_ids,
         matrix.product_ids,
@@ -266,6 +266,17 @@ def fit(
         penalty,
         settings,
     )
+
+
+def confidences(weights: CsrMatrix, settings: AlsSettings) -> CsrMatrix:
+    """What the model is fitted to, of the shape of the weights; see ``AlsSettings``."""
+    n_members = np.maximum(np.bincount(weights.indices, minlength=weights.shape[1]), 1)
+    popularity = n_members * (weights.shape[1] / weights.nnz)
+    unit = (settings.alpha * popularity**-settings.popularity_discount).astype(np.float32)
+    tied = weights.copy()
+    tied.data = np.log1p(weights.data) ** np.float32(settings.weight_power)
+    tied.data *= unit[weights.indices]
+    return tied
 
 
 def _hashed(ids: NDArray[np.str_]) -> NDArray[np.uint64]:
@@ -314,17 +325,6 @@ def _continue(
     """Puts the known vectors in the place of those with the same id."""
     place = positions(known_ids, ids)
     vectors[place >= 0] = known[place[place >= 0]]
-
-
-def _confidences(weights: CsrMatrix, settings: AlsSettings) -> CsrMatrix:
-    """``alpha * log1p(weight) ** weight_power`` at every pair, discounted by popularity."""
-    n_members = np.maximum(np.bincount(weights.indices, minlength=weights.shape[1]), 1)
-    popularity = n_members * (weights.shape[1] / weights.nnz)
-    unit = (settings.alpha * popularity**-settings.popularity_discount).astype(np.float32)
-    confidences = weights.copy()
-    confidences.data = np.log1p(weights.data) ** np.float32(settings.weight_power)
-    confidences.data *= unit[weights.indices]
-    return confidences
 
 
 def _largest_singular_value(matrix: CsrMatrix) -> float:

@@ -185,21 +185,21 @@ def _by_taste(
     offered = ids_of(offer.catalogue["product_id"])
     by_factors, by_walk = factors.of_members(ids), walk.of_members(ids)
     new = offer.new.of_members(ids)
-    lists = {
-        "als": factor_lists(
-            by_factors, pairs_of(by_factors, never), width, np.isin(factors.product_ids, offered)
-        ),
-        "similar": walk_lists(
-            by_walk, pairs_of(by_walk, never), width, np.isin(walk.product_ids, offered)
-        ),
-        "content": factor_lists(new, pairs_of(new, never), settings.length),
-    }
+    says = settings.says
     weights = {
-        "als": settings.says.als,
-        "similar": settings.says.similar,
-        "content": _SAY_OF_TAGS * max(settings.says.als, settings.says.similar),
+        "als": says.als,
+        "similar": says.similar,
+        "content": _SAY_OF_TAGS * max(says.als, says.similar),
     }
-    return fuse(lists, weights, width)
+    lists = {"content": factor_lists(new, pairs_of(new, never), settings.length)}
+    if says.als:
+        allowed = np.isin(factors.product_ids, offered)
+        lists["als"] = factor_lists(by_factors, pairs_of(by_factors, never), width, allowed)
+    if says.similar:
+        allowed = np.isin(walk.product_ids, offered)
+        lists["similar"] = walk_lists(by_walk, pairs_of(by_walk, never), width, allowed)
+    # The one that is named first has a product on which two say as much.
+    return fuse({name: lists[name] for name in weights if name in lists}, weights, width)
 
 
 def _explained(

@@ -29,7 +29,8 @@ def explain_taste(
     def speaks(own: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.floating]:
         return np.einsum("rpf,rf->rp", influence[own], influence[listed])
 
-    return _because(found, factors.product_ids, speaks, history, titles)
+    power = factors.settings.weight_power
+    return _because(found, factors.product_ids, speaks, _tied(history, power), titles)
 
 
 def explain_walk(
@@ -40,7 +41,15 @@ def explain_walk(
     def speaks(own: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.floating]:
         return _values_at(walk.similarity, own, np.broadcast_to(listed[:, None], own.shape))
 
-    return _because(found, walk.product_ids, speaks, history, titles)
+    # To the walk all of her ties are alike.
+    return _because(found, walk.product_ids, speaks, _tied(history, 0.0), titles)
+
+
+def _tied(history: pl.DataFrame, power: float) -> pl.DataFrame:
+    """What members met, with how much a tie of their own says in the model."""
+    return history.with_columns(
+        tie=pl.when(pl.col("weight") > 0).then(pl.col("weight").log1p().pow(power))
+    )
 
 
 def _values_at(
@@ -66,6 +75,7 @@ def _because(
     own = history.select(
         *_PAIRS,
         "weight",
+        "tie",
         deed=pl.when(pl.col("n_orders") > 0)
         .then(pl.lit("ordered"))
         .when(pl.col("n_carts") > 0)
@@ -129,7 +139,7 @@ def _causes(
     product = np.zeros(shape, dtype=np.int64)
     confidence = np.zeros(shape, dtype=np.float32)
     product[place] = positions(product_ids, ids_of(strongest["product_id"]))
-    confidence[place] = np.log1p(strongest["weight"].to_numpy())
+    confidence[place] = strongest["tie"].to_numpy()
 
     row = positions(member_ids, found["member_id"].to_numpy())
     column = positions(product_ids, ids_of(found["product_id"]))

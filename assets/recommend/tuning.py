@@ -259,7 +259,8 @@ def _search_als(
         found = max((found, around), key=trials.als)
     longer = partial(_longer, largest=largest_factors)
     found = climb(found, [longer, *moves(1)], trials.als, until(1.0))
-    return climb(found, moves(0.5), trials.als, until(1.0))
+    found = climb(found, moves(0.5), trials.als, until(1.0))
+    return climb(found, moves(0.15), trials.als, until(1.0))
 
 
 def _als_moves(
