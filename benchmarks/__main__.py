@@ -1,10 +1,11 @@
 """Run every benchmark and write docs/benchmarks.md.
 
     python -m benchmarks --date YYYY-MM-DD [--orders FILE] [--online-retail FILE] [--split FOLDER]
-                         [--repeats N]
+                         [--repeats N] [--only MODULE ...]
 
-A benchmark whose data are not given is left out, and the page says so. Each one runs in a process
-of its own, so that none weighs on the next one's memory.
+A benchmark whose data are not given is left out, and the page says so; with --only, the sections of
+the others stay as they were. Each one runs in a process of its own, so that none weighs on the next
+one's memory.
 """
 
 import argparse
@@ -24,7 +25,7 @@ _PACKAGES = ("duckdb", "dagster", "polars", "implicit")
 _INTRODUCTION = """\
 # Benchmarks
 
-Measured on {date}: {n_cores} cores, {system}, Python {python}, {packages}.
+{n_cores} cores, {system}, Python {python}, {packages}; each section says when it was measured.
 
 Times are noisy and belong to this machine; the ratios, each taken within one run, are what counts.
 `python -m benchmarks --date YYYY-MM-DD --orders FILE --online-retail FILE --split FOLDER` writes
@@ -54,15 +55,23 @@ class Claim:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     is_markdown: bool = True
 
-    def section(self) -> str:
+    @property
+    def heading(self) -> str:
+        """The first line of its section."""
+        return f"## {self.title}\n"
+
+    def section(self, day: date) -> str:
         """Runs the benchmark and gives its section of the page.
+
+        Args:
+            day: of the measuring.
 
         Raises:
             CalledProcessError: the benchmark failed; it has said why on standard error.
         """
         variables = "".join(f"{name}=FILE " for name in self.environment)
         command = f"{variables}python -m {self.module} {self.shown}".rstrip()
-        head = f"## {self.title}\n\n{self.target}\n\n    {command}\n\n"
+        head = f"{self.heading}\nMeasured on {day}. {self.target}\n\n    {command}\n\n"
         if self.given is None:
             return f"{head}Left out: its data were not given.\n"
         done = subprocess.run(
@@ -75,6 +84,12 @@ class Claim:
         )
         fence = ("", "") if self.is_markdown else ("```text\n", "\n```")
         return f"{head}{fence[0]}{done.stdout.strip()}{fence[1]}\n"
+
+
+def _kept(page: str, heading: str) -> str:
+    """A section of the page as it stands, with the line before; empty if it is not there."""
+    _, found, rest = page.partition(f"\n{heading}")
+    return found + rest.partition("\n## ")[0].rstrip("\n") + "\n" if found else ""
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
@@ -199,36 +214,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--split", type=Path, help="folder of train.txt, test.txt and, optionally, validation.txt"
     )
     parser.add_argument("--repeats", type=int, default=1, help="runs of each pipeline")
+    parser.add_argument(
+        "--only", nargs="+", metavar="MODULE", help="such as benchmarks.als; the others stay"
+    )
     arguments = parser.parse_args(argv)
     for name in ("orders", "online_retail"):
-        file: Path | None = getattr(arguments, name)
-        if file is not None and not file.is_file():
-            parser.error(f"--{name.replace('_', '-')}: no such file: {file}")
-        setattr(arguments, name, file.absolute() if file else None)
+        given: Path | None = getattr(arguments, name)
+        if given is not None and not given.is_file():
+            parser.error(f"--{name.replace('_', '-')}: no such file: {given}")
+        setattr(arguments, name, given.absolute() if given else None)
     split: Path | None = arguments.split
-    for file in _split_files(split.absolute()).values() if split else ():
-        if not file.is_file():
-            parser.error(f"--split: no such file: {file}")
+    for part in _split_files(split.absolute()).values() if split else ():
+        if not part.is_file():
+            parser.error(f"--split: no such file: {part}")
+    asked = claims(
+        arguments.orders,
+        arguments.online_retail,
+        split.absolute() if split else None,
+        arguments.repeats,
+    )
+    only: set[str] = set(arguments.only or (claim.module for claim in asked))
+    if unknown := only - {claim.module for claim in asked}:
+        parser.error(f"--only: no such benchmark: {', '.join(sorted(unknown))}")
+    file = _ROOT / _PAGE
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
     page = _INTRODUCTION.format(
-        date=arguments.date,
         n_cores=os.cpu_count(),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         packages=", ".join(f"{name} {version(name)}" for name in _PACKAGES),
     )
     try:
-        for claim in claims(
-            arguments.orders,
-            arguments.online_retail,
-            split.absolute() if split else None,
-            arguments.repeats,
-        ):
+        for claim in asked:
+            if claim.module not in only:
+                page += _kept(before, claim.heading)
+                continue
             print(claim.title, flush=True)
-            page += f"\n{claim.section()}"
+            page += f"\n{claim.section(arguments.date)}"
     except subprocess.CalledProcessError as error:
         print(f"benchmarks: {' '.join(error.cmd[1:])} failed", file=sys.stderr)
         return 1
-    (_ROOT / _PAGE).write_text(page, encoding="utf-8")
+    file.write_text(page, encoding="utf-8")
     print(_PAGE)
     return 0
 
