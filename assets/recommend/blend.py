@@ -177,29 +177,24 @@ def fuse(
     heard = {name: ranked for name, ranked in lists.items() if weights[name] > 0}
     if not heard:
         return pl.DataFrame(schema=FUSED)
-    products = (
-        pl.concat([ranked["product_id"].unique() for ranked in heard.values()])
-        .unique()
-        .sort()
-        .to_frame()
-        .with_columns(column=pl.int_range(pl.len(), dtype=pl.Int64))
-    )
+    products = pl.concat([ranked["product_id"].unique() for ranked in heard.values()])
+    products = products.unique().sort()
+    in_order = pl.Enum(products)
     members = pl.concat([ranked["member_id"].unique() for ranked in heard.values()]).unique().sort()
+    coded = {
+        name: ranked.select(
+            "member_id",
+            "rank",
+            column=pl.col("product_id").cast(in_order).to_physical().cast(pl.Int64),
+        )
+        for name, ranked in heard.items()
+    }
     fused = [pl.DataFrame(schema=FUSED)]
     for start in range(0, len(members), _BLOCK_MEMBERS):
         block = members[start : start + _BLOCK_MEMBERS]
-        places = pl.DataFrame({"member_id": block}).with_columns(
-            row=pl.int_range(pl.len(), dtype=pl.Int64) * len(products)
-        )
         parts = {
-            name: ranked.filter(pl.col("member_id").is_between(block[0], block[-1]))
-            .join(places, on="member_id")
-            .join(products, on="product_id")
-            .select(
-                pair=pl.col("row") + pl.col("column"),
-                part=weights[name] / (pl.col("rank").cast(pl.Float64) + k),
-            )
-            for name, ranked in heard.items()
+            name: _parts(ranked, block, len(products), weights[name], k)
+            for name, ranked in coded.items()
         }
         pair, rank, score, source = _fuse_block(parts, len(products), n)
         fused.append(
@@ -207,7 +202,7 @@ def fuse(
                 {
                     "member_id": block.gather(pair // len(products)),
                     "rank": rank + 1,
-                    "product_id": products["product_id"].gather(pair % len(products)),
+                    "product_id": products.gather(pair % len(products)),
                     "score": score,
                     "source": source,
                 },
@@ -217,28 +212,43 @@ def fuse(
     return pl.concat(fused)
 
 
+def _parts(
+    ranked: pl.DataFrame, block: pl.Series, n_products: int, weight: float, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What a list gives to the members of a block: pairs, ascending, and how much to each.
+
+    A pair is the place of the member in the block times n_products, plus the product's.
+    """
+    here = ranked.filter(pl.col("member_id").is_between(block[0], block[-1]))
+    row = np.searchsorted(block.to_numpy(), here["member_id"].to_numpy())
+    pair = row * n_products + here["column"].to_numpy()
+    order = np.argsort(pair, kind="stable")
+    pair = pair[order]
+    if np.any(pair[1:] == pair[:-1]):
+        raise ValueError("a list must name each member_id and product_id once")
+    return pair, (weight / (here["rank"].to_numpy() + float(k)))[order]
+
+
 def _fuse_block(
-    parts: Mapping[str, pl.DataFrame], n_products: int, n: int
+    parts: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]], n_products: int, n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], pl.Series]:
     """The n best pairs of each member, with rank (from 0), score and source.
 
     Args:
-        parts: pair (place of the member times n_products, plus the product's), part; by source.
+        parts: pairs and what they are given, as from ``_parts``, by source.
         n_products: products in all.
         n: pairs to keep of a member.
     """
-    merged = pl.DataFrame(schema={"pair": pl.Int64})
+    # Parts ascend, so that sorting merges them; a set of hashes takes ten times as long.
+    pair = np.sort(np.concatenate([pairs for pairs, _ in parts.values()]), kind="stable")
+    pair = pair[np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])]
+    given = {name: np.zeros(len(pair)) for name in parts}
+    for name, (pairs, part) in parts.items():
+        given[name][np.searchsorted(pair, pairs)] = part
+    score = np.zeros(len(pair))
     # By name: the order in which three parts are added must not depend on the caller's.
     for name in sorted(parts):
-        merged = merged.join(
-            parts[name].rename({"part": name}), on="pair", how="full", coalesce=True
-        )
-    merged = merged.sort("pair").fill_null(0.0)
-    pair = merged["pair"].to_numpy()
-    if np.any(pair[1:] == pair[:-1]):
-        raise ValueError("a list must name each member_id and product_id once")
-    total = sum((pl.col(name) for name in sorted(parts)), start=pl.lit(0.0))
-    score = merged.select(total.alias("score"))["score"].to_numpy()
+        score += given[name]
 
     # Pairs ascend, and both sorts keep the order of equals: ties stand by product.
     member = pair // n_products
@@ -248,8 +258,7 @@ def _fuse_block(
     is_first = np.concatenate([[True], member[1:] != member[:-1]])
     rank = at - np.maximum.accumulate(np.where(is_first, at, 0))
     kept = order[rank < n]
-    most = pl.max_horizontal(list(parts))
-    source = merged[kept].select(
-        source=pl.coalesce([pl.when(pl.col(name) >= most).then(pl.lit(name)) for name in parts])
-    )["source"]
+    # The first of equals is the source that is named first.
+    most = np.argmax([part[kept] for part in given.values()], axis=0)
+    source = pl.Series(list(parts), dtype=pl.String).gather(most)
     return pair[kept], rank[rank < n], score[kept], source
