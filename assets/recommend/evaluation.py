@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Option = TypeVar("Option")
 
 _PAIR = ["member_id", "product_id"]
-_COMPARED = pl.Schema(
+COMPARED = pl.Schema(
     {
         "model": pl.String,
         "segment": pl.String,
@@ -396,5 +396,5 @@ def compare(
             for metric, value in asdict(each.against(members)).items()
             if metric != "n_members" and value is not None
         )
-    compared = pl.DataFrame(rows, schema=_COMPARED)
+    compared = pl.DataFrame(rows, schema=COMPARED)
     return compared.drop("segment") if segments is None else compared

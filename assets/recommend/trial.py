@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.blend import factor_lists, fuse, pairs_of
 from assets.recommend.cold_members import give_way, learnt_half
-from assets.recommend.evaluation import compare, evenly, history_segments, new_pairs
+from assets.recommend.evaluation import COMPARED, compare, evenly, history_segments, new_pairs
 from assets.recommend.matrix import InteractionMatrix, ids_of
 from assets.recommend.popularity import popular_by_tags, popular_products
 from assets.recommend.random_walk import Walk
@@ -38,17 +38,6 @@ _ITERATIONS = 5
 _LEARNT_MEMBERS, _MEASURED_MEMBERS = 2_000, 10_000
 _OF_TASTE = ("als", "similar")
 _PAIRS = {"member_id": pl.Int64, "product_id": pl.String}
-METRICS = pl.Schema(
-    {
-        "model": pl.String,
-        "segment": pl.String,
-        "metric": pl.String,
-        "k": pl.Int32,
-        "value": pl.Float64,
-        "baseline": pl.Float64,
-        "n_members": pl.Int64,
-    }
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +116,7 @@ def try_out(past: Past, factors: Factors, walk: Walk, champion: Factors | None, 
     """
     learnt, measured = halves(past.truth())
     if measured.is_empty():
-        return Trial(None, pl.DataFrame(schema=METRICS))
+        return Trial(None, pl.DataFrame(schema=COMPARED))
     learnt, measured = evenly(learnt, _LEARNT_MEMBERS), evenly(measured, _MEASURED_MEMBERS)
     tried = pl.concat([learnt, measured])["member_id"].unique().sort()
     theirs = past.history.join(tried.to_frame(), on="member_id", how="semi")
@@ -201,7 +190,7 @@ def _of_new_members(
     """Members of whom nothing was known: what is popular where she is."""
     truth = evenly(past.first_truth(), _MEASURED_MEMBERS)
     if truth.is_empty():
-        return pl.DataFrame(schema=METRICS)
+        return pl.DataFrame(schema=COMPARED)
     members = truth.select("member_id").unique().sort("member_id")
     nothing = pl.DataFrame(schema=_PAIRS)
     no_tags = _member_tags(past.history.clear(), past.product_tags)
@@ -227,7 +216,7 @@ def _of_new_products(
     left = past.history.filter(~is_hidden)
     truth = truth.filter(is_hidden).join(left, on="member_id", how="semi")
     if truth.is_empty():
-        return pl.DataFrame(schema=METRICS)
+        return pl.DataFrame(schema=COMPARED)
     members = truth["member_id"].unique().sort().to_numpy()
     known = fit(replace(past, history=left).matrix(), replace(settings, iterations=_ITERATIONS))
     new = foretold(known, left, past.product_tags, ids_of(hidden)).of_members(members)
@@ -262,7 +251,7 @@ def _in_segment(
         seen=past.history,
         product_tags=past.product_tags,
     )
-    return compared.with_columns(segment=pl.lit(name)).select(METRICS.names())
+    return compared.with_columns(segment=pl.lit(name)).select(COMPARED.names())
 
 
 def _is_hidden(product_id: str) -> bool:

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.recommend.als import AlsSettings, fit
-from assets.recommend.evaluation import evenly, plainest, qualities
+from assets.recommend.evaluation import COMPARED, evenly, plainest, qualities
 from assets.recommend.random_walk import Walk, WalkSettings
 from assets.recommend.trial import (
-    METRICS,
     Past,
     Trial,
     _is_hidden,  # pyright: ignore[reportPrivateUsage]
@@ -81,7 +80,7 @@ def test_every_source_is_measured_on_the_same_members(past: Past):
     assert {ndcg[model, "all"][2] for model in sources} == {n_known // 2}
     assert len({ndcg[model, "all"][1] for model in sources}) == 1
     assert ndcg["als", "all"][0] > 1.5 * ndcg["als", "all"][1]
-    assert trial.metrics.schema == METRICS
+    assert trial.metrics.schema == COMPARED
     # Everybody has met nine products.
     assert {segment for _, segment in ndcg} == {"all", "light", "new_members", "new_products"}
     assert ndcg["als", "light"] == ndcg["als", "all"]
