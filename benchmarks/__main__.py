@@ -29,7 +29,8 @@ _INTRODUCTION = """\
 
 Times are noisy and belong to this machine; the ratios, each taken within one run, are what counts.
 `python -m benchmarks --date YYYY-MM-DD --orders FILE --online-retail FILE --split FOLDER` writes
-this page anew; the command above each table prints that table alone. None of it is a test.
+this page anew, with `--only MODULE` that section; the command above each table prints it alone. None
+of it is a test.
 """
 
 
@@ -246,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         for claim in asked:
-            if claim.module not in only:
+            if claim.module not in only or (arguments.only and claim.given is None):
                 page += _kept(before, claim.heading)
                 continue
             print(claim.title, flush=True)

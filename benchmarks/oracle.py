@@ -23,7 +23,7 @@ from assets.recommend.matrix import InteractionMatrix
 from assets.recommend.popularity import popular_products
 from assets.recommend.random_walk import Walk
 from assets.recommend.sources import CANDIDATES
-from assets.recommend.trial import Past
+from assets.recommend.trial import Past, halves
 from assets.recommend.tuning import unseen_lists
 from pipelines.definitions import DEFAULT_HOME
 from resources.home import Home
@@ -57,8 +57,8 @@ def true_tastes(home: Home, session: Session, product_ids: Sequence[str]) -> Fac
     ids = session.frame("select member_id, identifier from clean.identities where kind = 'user_id'")
     known = (
         members.with_columns(identifier=pseudonyms)
-        .join(ids, on="identifier")
-        .unique("member_id")
+        .join(ids, on="identifier", maintain_order="left")
+        .unique("member_id", keep="first", maintain_order=True)
         .sort("member_id")
     )
     listed = pl.DataFrame({"product_id": product_ids}).join(
@@ -83,7 +83,7 @@ def compare(home: Home, shop: ShopConfig, n_events: int) -> tuple[int, dict[str,
     with Database(home.warehouse).connect() as session:
         window = {"holdout_start": shop.parameters(session)["holdout_start"]}
         heavy = session.frame(_EVENTS, {**window, "n_events": n_events})
-        past = inputs.past(session)
+        past = inputs.past(session, shop.declared.interest.prior_weight)
         published = inputs.published(session, home)
         kind = inputs.tried_kind(shop.declared.recommend)
         tried = inputs.stored(home, published.version.replace(inputs.KIND, kind, 1))
@@ -93,7 +93,9 @@ def compare(home: Home, shop: ShopConfig, n_events: int) -> tuple[int, dict[str,
         raise SystemExit("oracle: no model was tried yet; run `siyu run` first")
     told = pl.Series("member_id", oracle.member_ids).to_frame()
     truth = (
-        past.truth().join(heavy, on="member_id", how="semi").join(told, on="member_id", how="semi")
+        halves(past.truth())[1]
+        .join(heavy, on="member_id", how="semi")
+        .join(told, on="member_id", how="semi")
     )
     found = _lists(past, matrix, tried, published, oracle, truth["member_id"].unique().sort())
     worth = {

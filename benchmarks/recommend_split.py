@@ -23,9 +23,10 @@ import polars as pl
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.blend import fuse
 from assets.recommend.evaluation import evaluate
-from assets.recommend.matrix import InteractionMatrix
+from assets.recommend.matrix import InteractionMatrix, ids_of, positions, sparse
 from assets.recommend.popularity import popular_products
 from assets.recommend.random_walk import Walk, WalkSettings
+from assets.recommend.similarity import similar_products
 from assets.recommend.tuning import DEPTH, Tuned, tune, unseen_lists
 
 _K = 20
@@ -33,6 +34,8 @@ _HELD_OUT = 0.1
 _SEED = 0
 _LARGEST_FACTORS = 256
 _PAIR = ["member_id", "product_id"]
+# Users that two items of the cosine baseline must have in common.
+_MIN_SUPPORT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,19 @@ def _matrix(pairs: pl.DataFrame) -> InteractionMatrix:
     )
 
 
+def _cosine(matrix: InteractionMatrix) -> Walk:
+    """The article's baseline: a product is as good as it is similar to what she has, summed up."""
+    pairs = similar_products(matrix, WalkSettings().neighbours, _MIN_SUPPORT)
+    n_products = len(matrix.product_ids)
+    similarity = sparse(
+        positions(matrix.product_ids, ids_of(pairs["product_id"])),
+        positions(matrix.product_ids, ids_of(pairs["similar_product_id"])),
+        pairs["score"].to_numpy(),
+        (n_products, n_products),
+    )
+    return Walk(matrix.member_ids, matrix.product_ids, matrix.weights, similarity)
+
+
 def search(split: Split, factors: int | None, seconds: float) -> Tuned:
     """Searches on the validation part alone."""
     als = AlsSettings(factors=factors) if factors else AlsSettings()
@@ -190,6 +206,7 @@ def measure(known: pl.DataFrame, test: pl.DataFrame, tuned: Tuned) -> pl.DataFra
         return unseen_lists(popular_products(weighed, of_known, matrix.product_ids), matrix, _K)
 
     make("popularity", popular)
+    make("cosine", lambda: of(_cosine(matrix)))
     make("als", lambda: of(fit(matrix, tuned.als)))
     make("similar", lambda: of(Walk.fit(matrix, tuned.walk)))
     parts = {name: lists[name] for name in ("als", "similar")}
@@ -208,7 +225,13 @@ def measure(known: pl.DataFrame, test: pl.DataFrame, tuned: Tuned) -> pl.DataFra
     )
 
 
-_NAMES = {"popularity": "popularity", "als": "ALS", "similar": "RP3beta", "blend": "blend"}
+_NAMES = {
+    "popularity": "popularity",
+    "cosine": "cosine",
+    "als": "ALS",
+    "similar": "RP3beta",
+    "blend": "blend",
+}
 
 
 def _said(settings: object) -> str:

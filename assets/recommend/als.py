@@ -24,6 +24,7 @@ from scipy.sparse.linalg import (  # pyright: ignore[reportMissingTypeStubs]
 )
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
+from assets.recommend.draws import mixed
 from assets.recommend.matrix import CsrMatrix, Id, InteractionMatrix, positions
 
 _LANCZOS_VECTORS = 6
@@ -38,8 +39,8 @@ _WORTH_THREADS = 200_000
 class AlsSettings:
     """Hyperparameters.
 
-    The defaults were chosen on Online Retail II, on windows of 28 days, by recall@20 and ndcg@20;
-    they sit in the middle of a flat optimum.
+    The defaults were chosen on Online Retail II, on three windows of 28 days, by recall@20 and
+    ndcg@20. Other shops differ, and a search finds by how much.
 
     Attributes:
         factors: length of the vectors.
@@ -297,23 +298,16 @@ def _drawn(keys: NDArray[np.uint64], settings: AlsSettings) -> NDArray[np.float3
         Uniform from 0 to 0.01, shape (n_keys, factors).
     """
     n_pairs = -(-settings.factors // 2)
-    seed = _mixed(np.array([settings.seed % (1 << 64)], dtype=np.uint64))
+    seed = mixed(np.array([settings.seed % (1 << 64)], dtype=np.uint64))
     counters = np.arange(1, n_pairs + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     drawn = np.empty((len(keys), settings.factors), dtype=np.float32)
     # In blocks that stay in the processor's cache.
     step = max(1, _BLOCK_VALUES // n_pairs)
     for first in range(0, len(keys), step):
-        block = _mixed(keys[first : first + step] ^ seed)
-        bits = _mixed(block[:, None] + counters).view(np.uint32)[:, : settings.factors]
+        block = mixed(keys[first : first + step] ^ seed)
+        bits = mixed(block[:, None] + counters).view(np.uint32)[:, : settings.factors]
         np.multiply(bits, _START_SCALE / (1 << 32), out=drawn[first : first + step])
     return drawn
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finalizer."""
-    mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _continue(

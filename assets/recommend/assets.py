@@ -33,13 +33,15 @@ class AlsConfig(dg.Config):
     search_seconds: float = 600.0
 
 
-def _searched(session: Session, around: "Settings", seconds: float) -> "Settings":
+def _searched(
+    session: Session, around: "Settings", prior_weight: float, seconds: float
+) -> "Settings":
     """The best settings for those members whose truth the metrics leave out."""
     from assets.recommend import inputs
     from assets.recommend.trial import halves
     from assets.recommend.tuning import tune
 
-    past = inputs.past(session)
+    past = inputs.past(session, prior_weight)
     learnt, _ = halves(past.truth())
     if learnt.is_empty():
         return around
@@ -70,7 +72,8 @@ def als_model(
         session.create_empty(contracts.ALS_MODEL)
         settings = inputs.settings(session, declared)
         if config.search:
-            settings = _searched(session, settings, config.search_seconds)
+            prior_weight = shop.declared.interest.prior_weight
+            settings = _searched(session, settings, prior_weight, config.search_seconds)
         matrix = inputs.interactions(session)
         version = f"{inputs.KIND}-{parameters['run_date']}"
         champion = inputs.champion(session, version)
@@ -132,7 +135,7 @@ def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.Mate
     """
     from assets import pictures
     from assets.recommend import inputs
-    from assets.recommend.als import AlsSettings, fit
+    from assets.recommend.als import fit
     from assets.recommend.publication import decide
     from assets.recommend.random_walk import Walk
     from assets.recommend.trial import Trial, try_out
@@ -141,13 +144,9 @@ def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.Mate
     findings: dict[str, Any] = {}
 
     def tried(session: Session, version: str) -> Trial:
-        names = ", ".join(AlsSettings.__dataclass_fields__)
-        started_from, *values = session.rows(
-            f"select started_from, {names} from recommend.als_model where model_version = $version",
-            {"version": version},
-        )[0]
-        settings = AlsSettings(*values)
-        past = inputs.past(session)
+        made_with, started_from = inputs.settings_of(session, version)
+        settings = made_with.als
+        past = inputs.past(session, shop.declared.interest.prior_weight)
         kind, champion = inputs.tried_kind(declared), inputs.champion(session, version)
         rival = inputs.stored(home, champion.replace(inputs.KIND, kind, 1)) if champion else None
         # Continued where the model was, so that what is tried is made as the model is.
@@ -158,7 +157,7 @@ def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.Mate
         factors = fit(matrix, settings, start)
         factors.save(model_path(home.models, version.replace(inputs.KIND, kind, 1)))
         prune(home.models, kind, {champion.replace(inputs.KIND, kind, 1)} if champion else ())
-        walk = Walk.fit(matrix, inputs.settings(session, declared).walk)
+        walk = Walk.fit(matrix, made_with.walk)
         return try_out(past, factors, walk, rival, LIST_LENGTH)
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
@@ -224,7 +223,11 @@ def _numbers(metrics: pl.DataFrame) -> dict[str, float]:
 
 @dg.asset(
     key=contracts.SIMILAR_PRODUCTS.asset_key,
-    deps=[contracts.ALS_MODEL.asset_key, MEMBER_PRODUCTS.asset_key],
+    deps=[
+        contracts.ALS_MODEL.asset_key,
+        contracts.MODEL_METRICS.asset_key,
+        MEMBER_PRODUCTS.asset_key,
+    ],
     kinds={"python", "duckdb"},
     **described(contracts.SIMILAR_PRODUCTS),
 )
@@ -233,14 +236,13 @@ def similar_products(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeRe
     from assets.recommend import inputs, random_walk
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
-        declared = shop.declared.recommend
         return session.write_frame(
             contracts.SIMILAR_PRODUCTS,
             random_walk.similar_products(
                 inputs.interactions(session),
-                inputs.settings(session, declared).walk,
+                inputs.published_walk(session),
                 _SIMILAR_PRODUCTS,
-                declared.min_support,
+                shop.declared.recommend.min_support,
             ),
         )
 

@@ -19,17 +19,18 @@ from assets.recommend.popularity import favourite_tags, summed
 
 # Members at a time: bounds the memory by the lists of these, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
+_BLOCK_ROWS = 1 << 23
 # As in the fusion of the models of taste: Cormack, Clarke and Buettcher, SIGIR 2009, section 2.
 _RANK_OFFSET = 60
 _PAIR = ("member_id", "product_id")
 
 
-def popularity_weight(n_met: ArrayLike, half: float = 60.0) -> NDArray[np.float64]:
+def popularity_weight(n_met: ArrayLike, half: float) -> NDArray[np.float64]:
     """What popularity has to say beside the models of taste, who have the rest of 1.
 
     Args:
         n_met: products that each member has met, shape (n_members,).
-        half: products after which both say as much; 60 is where MovieLens 100K has it.
+        half: products after which both say as much; 60 on MovieLens 100K, fewer in shops.
 
     Returns:
         ``half / (half + n_met)``: 1 without any, falling towards 0; shape (n_members,).
@@ -206,7 +207,7 @@ def popular_in_segments(
             "member_id",
             n,
         )
-        for some in _blocks(segments)
+        for some in _blocks(segments, len(lists) // max(1, lists["segment"].n_unique()))
     ]
     return pl.concat([pl.DataFrame(schema=LISTS), *(part.cast(LISTS) for part in found)])
 
@@ -239,7 +240,7 @@ def popular_in_favourite_tags(
         (len(tags), len(names)),
     )
     found: list[pl.DataFrame] = []
-    for some in _blocks(favourites):
+    for some in _blocks(favourites, 3 * len(lists) // len(tags)):
         member_ids = some["member_id"].unique().sort()
         taste = sparse(
             positions(member_ids.to_numpy(), some["member_id"].to_numpy()),
@@ -303,7 +304,7 @@ def give_way(
     popular: pl.DataFrame,
     n_met: pl.DataFrame,
     n: int,
-    half: float = 60.0,
+    half: float,
 ) -> pl.DataFrame:
     """One list of two: popularity for those of whom little is known, taste for the others.
 
@@ -334,7 +335,7 @@ def give_way(
         ranked.with_columns(pl.col("product_id").cast(names)) for ranked in (taste, popular)
     )
     found: list[pl.DataFrame] = []
-    for some in _blocks(members):
+    for some in _blocks(members, 0):
         known = some.join(weight, on="member_id", how="left").with_columns(pl.col("w").fill_null(1))
         place = 1 / (_RANK_OFFSET + pl.col("rank").cast(pl.Float64))
         both = (
@@ -413,9 +414,10 @@ def _first(scored: pl.DataFrame, of: str, n: int) -> pl.DataFrame:
     )
 
 
-def _blocks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """All rows of some members at a time, members ascending."""
+def _blocks(rows: pl.DataFrame, n_each: int) -> Iterator[pl.DataFrame]:
+    """All rows of some members at a time, members ascending; fewer where each makes many rows."""
     ids = rows["member_id"].unique().sort()
-    for start in range(0, len(ids), _BLOCK_MEMBERS):
-        stop = min(start + _BLOCK_MEMBERS, len(ids))
+    step = max(1, min(_BLOCK_MEMBERS, _BLOCK_ROWS // max(1, n_each)))
+    for start in range(0, len(ids), step):
+        stop = min(start + step, len(ids))
         yield rows.filter(pl.col("member_id").is_between(ids[start], ids[stop - 1]))

@@ -67,8 +67,8 @@ MODEL_METRICS = Contract(
         Column(
             "model",
             "varchar",
-            "Whose lists: a source's, the blend's as published, or those of the model that was"
-            " published before",
+            "Whose lists: a source's, those of the sources mixed (before the shop's rules), or"
+            " those of the model that was published before",
             accepts=("als", "similar", "content", "popular", "blend", "champion"),
         ),
         Column(
@@ -95,7 +95,7 @@ MODEL_METRICS = Contract(
         Column("n_members", "bigint", "Members evaluated"),
     ),
     description="Full ranking of what members had not met before the holdout window, by every"
-    " source of lists. Measured on every second member; the others taught the mix.",
+    " source of lists. Measured on half of the members; the others taught the mix.",
     owner=GROWTH,
 )
 

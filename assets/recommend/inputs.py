@@ -1,10 +1,11 @@
 """What the recommender's assets read: the warehouse's pairs and the models of earlier nights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
-from assets.recommend import contracts
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.matrix import InteractionMatrix
 from assets.recommend.random_walk import WalkSettings
@@ -40,7 +41,7 @@ def product_tags(session: Session) -> pl.DataFrame:
     return session.frame("select product_id, tag, score from tags.product_tags")
 
 
-def past(session: Session) -> Past:
+def past(session: Session, prior_weight: float) -> Past:
     """The shop at the start of the holdout window, and what came inside."""
     return Past(
         members=members(session),
@@ -51,7 +52,10 @@ def past(session: Session) -> Past:
         later=session.frame(
             "select member_id, product_id from features.member_products where holdout_weight > 0"
         ),
-        product_tags=product_tags(session),
+        product_tags=session.frame(
+            "select product_id, tag, score, is_sensitive from tags.product_tags"
+        ),
+        prior_weight=prior_weight,
     )
 
 
@@ -65,7 +69,10 @@ class Settings:
 
 
 def settings(session: Session, declared: Recommend) -> Settings:
-    """The settings last searched for, else those of shop.yaml."""
+    """Those of shop.yaml; but what a search finds, as of the newest searched model published.
+
+    How long vectors are, how often they are alternated and the seed are never searched for.
+    """
     als = AlsSettings(
         factors=declared.factors,
         regularization=declared.regularization,
@@ -78,22 +85,33 @@ def settings(session: Session, declared: Recommend) -> Settings:
     walk = WalkSettings(
         alpha=declared.walk_alpha, beta=declared.walk_beta, neighbours=declared.walk_neighbours
     )
-    if session.exists(contracts.ALS_MODEL):
-        searched = session.frame(
-            "select * from recommend.als_model where is_searched"
-            " order by model_version desc limit 1"
-        )
-        for row in searched.to_dicts():
-            names = ("factors", "regularization", "alpha", "weight_power", "popularity_discount")
-            als = replace(als, **{name: row[name] for name in names})
-            walk = _walk(row)
-            return Settings(als, walk, is_searched=True)
+    for row in _newest(session, "is_searched and is_published"):
+        names = ("regularization", "alpha", "weight_power", "popularity_discount")
+        als = replace(als, **{name: row[name] for name in names})
+        return Settings(als, _walk_of(row), is_searched=True)
     return Settings(als, walk, is_searched=False)
 
 
-def _walk(row: dict[str, float]) -> WalkSettings:
+def settings_of(session: Session, version: str) -> tuple[Settings, str | None]:
+    """Those a version was made with, and the version that it continued, if any."""
+    (row,) = _newest(session, "model_version = $version", version=version)
+    names = AlsSettings.__dataclass_fields__
+    als = AlsSettings(**{name: row[name] for name in names})
+    return Settings(als, _walk_of(row), row["is_searched"]), row["started_from"]
+
+
+def _newest(session: Session, condition: str, **parameters: str) -> list[dict[str, Any]]:
+    """The newest model with a condition, as a row; none if there is none."""
+    return session.frame(
+        f"select * from recommend.als_model where {condition} order by model_version desc limit 1",
+        parameters,
+    ).to_dicts()
+
+
+def _walk_of(row: Mapping[str, Any]) -> WalkSettings:
+    """The walk's settings of a row of als_model."""
     return WalkSettings(
-        alpha=row["walk_alpha"], beta=row["walk_beta"], neighbours=int(row["walk_neighbours"])
+        alpha=row["walk_alpha"], beta=row["walk_beta"], neighbours=row["walk_neighbours"]
     )
 
 
@@ -131,16 +149,20 @@ class Published:
     says: Says
 
 
+def published_walk(session: Session) -> WalkSettings:
+    """The walk's settings of the newest published model; the defaults before there is one."""
+    for row in _newest(session, "is_published"):
+        return _walk_of(row)
+    return WalkSettings()
+
+
 def published(session: Session, home: Home) -> Published:
     """The newest published model."""
-    newest = session.frame(
-        "select * from recommend.als_model where is_published order by model_version desc limit 1"
-    )
-    for row in newest.to_dicts():
+    for row in _newest(session, "is_published"):
         return Published(
             row["model_version"],
             Factors.load(model_path(home.models, row["model_version"])),
-            _walk(row),
+            _walk_of(row),
             Says(row["als_weight"], row["similar_weight"], row["half_products"]),
         )
     nothing = fit(InteractionMatrix.from_pairs([], [], []), AlsSettings())

@@ -19,6 +19,7 @@ from assets.recommend.sources import (
     Popular,
     Says,
     foretold,
+    members_met,
     popular_fused,
     products_met,
 )
@@ -114,6 +115,7 @@ class _Offer:
         never: pairs that may not be listed.
         new: vectors of the new products, foretold from their tags.
         popular: in lists that are longer than a member's by what she is barred from.
+        n_members: how many have met each product of the model.
     """
 
     catalogue: pl.DataFrame
@@ -121,6 +123,7 @@ class _Offer:
     never: pl.DataFrame
     new: Factors
     popular: Popular
+    n_members: NDArray[np.int64]
 
     @classmethod
     def of(cls, shop: Shop, factors: Factors, as_of: datetime, settings: ListSettings) -> "_Offer":
@@ -137,6 +140,7 @@ class _Offer:
             never,
             foretold(factors, shop.history, tags, offered),
             Popular.of(shop.members, shop.history, tags, offered, longest),
+            members_met(shop.history, factors.product_ids),
         )
 
 
@@ -223,7 +227,7 @@ def _explained(
     }
     return pl.concat(
         [
-            explain_taste(by_source["als"], factors, history, titles),
+            explain_taste(by_source["als"], factors, history, titles, offer.n_members),
             explain_walk(by_source["similar"], walk, history, titles),
             explain_tags(by_source["content"], offer.tags, member_tags, new),
             by_source["popular"].with_columns(

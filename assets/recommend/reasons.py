@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assets.recommend.als import Factors
-from assets.recommend.matrix import CsrMatrix, ids_of, positions
+from assets.recommend.matrix import cells, ids_of, positions
 from assets.recommend.popularity import favourite_tags
 from assets.recommend.random_walk import Walk
 
@@ -21,13 +21,23 @@ Speaks = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.floating]]
 
 
 def explain_taste(
-    found: pl.DataFrame, factors: Factors, history: pl.DataFrame, titles: pl.DataFrame
+    found: pl.DataFrame,
+    factors: Factors,
+    history: pl.DataFrame,
+    titles: pl.DataFrame,
+    n_members: NDArray[np.int64],
 ) -> pl.DataFrame:
-    """Names the one of the member's own products that speaks most for each listed product."""
+    """Names the one of the member's own products that speaks most for each listed product.
+
+    A tie speaks with the confidence that the model gives it: the less, the more members have met
+    the product (n_members, of the model's products).
+    """
     influence = factors.influence_factors()
+    discount = factors.settings.popularity_discount
+    spoken = influence * (np.maximum(n_members, 1) ** -discount).astype(np.float32)[:, None]
 
     def speaks(own: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.floating]:
-        return np.einsum("rpf,rf->rp", influence[own], influence[listed])
+        return np.einsum("rpf,rf->rp", spoken[own], influence[listed])
 
     power = factors.settings.weight_power
     return _because(found, factors.product_ids, speaks, _tied(history, power), titles)
@@ -37,9 +47,17 @@ def explain_walk(
     found: pl.DataFrame, walk: Walk, history: pl.DataFrame, titles: pl.DataFrame
 ) -> pl.DataFrame:
     """Names the one of the member's own products from which the walk leads there most often."""
+    row, column = cells(walk.similarity)
+    width = len(walk.product_ids)
+    held = row * width + column
 
     def speaks(own: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.floating]:
-        return _values_at(walk.similarity, own, np.broadcast_to(listed[:, None], own.shape))
+        """The walk's steps at these places, 0 where it has none."""
+        if not len(held):
+            return np.zeros(own.shape, dtype=np.float32)
+        wanted = own * width + listed[:, None]
+        place = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+        return np.where(held[place] == wanted, walk.similarity.data[place], 0)
 
     # To the walk all of her ties are alike.
     return _because(found, walk.product_ids, speaks, _tied(history, 0.0), titles)
@@ -50,19 +68,6 @@ def _tied(history: pl.DataFrame, power: float) -> pl.DataFrame:
     return history.with_columns(
         tie=pl.when(pl.col("weight") > 0).then(pl.col("weight").log1p().pow(power))
     )
-
-
-def _values_at(
-    matrix: CsrMatrix, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.floating]:
-    """The matrix at some places, 0 where it holds nothing; its columns ascend in each row."""
-    if not matrix.nnz:
-        return np.zeros(rows.shape, dtype=np.float32)
-    width = matrix.shape[1]
-    held = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * width + matrix.indices
-    wanted = rows * width + columns
-    place = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
-    return np.where(held[place] == wanted, matrix.data[place], 0)
 
 
 def _because(

@@ -21,6 +21,8 @@ from assets.recommend.matrix import ids_of, positions
 
 # So many candidates per place leave the rules something to choose from.
 CANDIDATES = 3
+# Few members are barred from more products than this; the others need no longer lists.
+_FEW_BARRED = 200
 # Her own tags come before what is popular where she is.
 _SAYS_OF_POPULAR = {"content": 2.0, "popular": 1.0}
 # Where a member's taste is unknown, what she shares with others, the most telling first.
@@ -96,11 +98,32 @@ class Popular:
         Returns:
             ``content`` and ``popular``, each member_id, rank (from 1), product_id, score.
         """
+        n_barred = never.group_by("member_id").len("n_barred")
+        many = n_barred.filter(pl.col("n_barred") > _FEW_BARRED).select("member_id")
+        few = members.join(many, on="member_id", how="anti")
+        is_short = pl.col("rank") <= n + _FEW_BARRED
+        short = Popular(
+            self.segments, self.of_segments.filter(is_short), self.of_tags.filter(is_short)
+        )
+        parts = [
+            popular._lists(some, member_tags, never, n)  # pyright: ignore[reportPrivateUsage]
+            for popular, some in ((short, few), (self, members.join(many, on="member_id")))
+        ]
         return {
-            "content": cold_members.popular_in_favourite_tags(member_tags, self.of_tags, never, n),
-            "popular": cold_members.popular_in_segments(
-                self.segments.join(members, on="member_id", how="semi"), self.of_segments, never, n
-            ),
+            source: pl.concat([part[source] for part in parts]).sort("member_id", "rank")
+            for source in ("content", "popular")
+        }
+
+    def _lists(
+        self, members: pl.DataFrame, member_tags: pl.DataFrame, never: pl.DataFrame, n: int
+    ) -> dict[str, pl.DataFrame]:
+        hers, segments, theirs = (
+            rows.join(members, on="member_id", how="semi")
+            for rows in (member_tags, self.segments, never)
+        )
+        return {
+            "content": cold_members.popular_in_favourite_tags(hers, self.of_tags, theirs, n),
+            "popular": cold_members.popular_in_segments(segments, self.of_segments, theirs, n),
         }
 
 
@@ -116,6 +139,20 @@ def products_met(history: pl.DataFrame) -> pl.DataFrame:
         history: member_id, product_id, each pair once.
     """
     return history.group_by("member_id").agg(n_met=pl.len())
+
+
+def members_met(history: pl.DataFrame, product_ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """How many members have met each product; shape (n_products,).
+
+    Args:
+        history: product_id, weight (0 and less do not count), a row for each member.
+        product_ids: ascending, shape (n_products,).
+    """
+    met = history.filter(pl.col("weight") > 0).group_by("product_id").len()
+    counts = np.zeros(len(product_ids), dtype=np.int64)
+    place = positions(product_ids, ids_of(met["product_id"]))
+    counts[place[place >= 0]] = met["len"].to_numpy()[place >= 0]
+    return counts
 
 
 def foretold(
@@ -135,9 +172,6 @@ def foretold(
     """
     told = np.intersect1d(product_ids, ids_of(product_tags["product_id"].unique()))
     cold = np.setdiff1d(told, factors.product_ids)
-    met = history.filter(pl.col("weight") > 0).group_by("product_id").len()
-    counts = np.zeros(len(factors.product_ids), dtype=np.int64)
-    place = positions(factors.product_ids, ids_of(met["product_id"]))
-    counts[place[place >= 0]] = met["len"].to_numpy()[place >= 0]
+    counts = members_met(history, factors.product_ids)
     learnt = TagFactors.fit(product_tags, factors.product_ids, factors.product_factors, counts)
     return replace(factors, product_ids=cold, product_factors=learnt.predict(product_tags, cold))

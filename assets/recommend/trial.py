@@ -1,11 +1,12 @@
 """Every source of lists, tried on what came after a cut; and from that, how to mix them.
 
-What members met for the first time after the cut is the truth. Every second member serves to learn
+What members met for the first time after the cut is the truth. Half of the members serve to learn
 the mix, the others to measure: no figure is of a member who had a say in what it measures.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from math import fsum
 from typing import cast
 from zlib import crc32
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.blend import factor_lists, fuse, pairs_of
 from assets.recommend.cold_members import give_way, learnt_half
+from assets.recommend.draws import mixed
 from assets.recommend.evaluation import COMPARED, compare, evenly, history_segments, new_pairs
 from assets.recommend.matrix import InteractionMatrix, ids_of
-from assets.recommend.popularity import popular_by_tags, popular_products
+from assets.recommend.popularity import popular_by_tags, popular_products, summed
 from assets.recommend.random_walk import Walk
 from assets.recommend.sources import (
     CANDIDATES,
@@ -49,13 +51,15 @@ class Past:
         history: member_id, product_id, weight (above 0, as at the cut), each pair once; of
             others than these members too.
         later: member_id, product_id after the cut, each pair once.
-        product_tags: product_id, tag, score (0 to 1).
+        product_tags: product_id, tag, score (0 to 1), is_sensitive.
+        prior_weight: how much a member must have done to be believed against the shop's average.
     """
 
     members: pl.DataFrame
     history: pl.DataFrame
     later: pl.DataFrame
     product_tags: pl.DataFrame
+    prior_weight: float
 
     def matrix(self) -> InteractionMatrix:
         """What the models may learn from."""
@@ -78,9 +82,13 @@ class Past:
 
 
 def halves(truth: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The truth of every second member, to learn from, and that of the others, to measure by."""
-    members = truth["member_id"].unique().sort()
-    is_learnt = pl.col("member_id").is_in(members.gather_every(2, offset=1).implode())
+    """The truth of half of the members, to learn from, and that of the others, to measure by.
+
+    Which half is hers hangs on her id alone: settings learnt one night live on, and whoever taught
+    them must not be measured on another.
+    """
+    drawn = mixed(truth["member_id"].to_numpy().astype(np.int64).view(np.uint64))
+    is_learnt = pl.Series(drawn % 2 == 1)
     return truth.filter(is_learnt), truth.filter(~is_learnt)
 
 
@@ -115,19 +123,22 @@ def try_out(past: Past, factors: Factors, walk: Walk, champion: Factors | None, 
         k: length of the lists.
     """
     learnt, measured = halves(past.truth())
-    if measured.is_empty():
-        return Trial(None, pl.DataFrame(schema=COMPARED))
     learnt, measured = evenly(learnt, _LEARNT_MEMBERS), evenly(measured, _MEASURED_MEMBERS)
+    matrix = past.matrix()
+    cold = [_of_new_members(past, matrix.product_ids, k)]
+    if measured.is_empty():
+        return Trial(None, cold[0])
+    cold.append(_of_new_products(past, measured, factors.settings, k))
     tried = pl.concat([learnt, measured])["member_id"].unique().sort()
     theirs = past.history.join(tried.to_frame(), on="member_id", how="semi")
-    matrix, n_met = past.matrix(), products_met(theirs)
+    n_met = products_met(theirs)
     longest = CANDIDATES * k + cast(int, n_met["n_met"].max())
     popular = Popular.of(past.members, past.history, past.product_tags, matrix.product_ids, longest)
     lists = {
         "als": unseen_lists(factors.of_members(tried.to_numpy()), matrix, CANDIDATES * k),
         "similar": unseen_lists(walk.of_members(tried.to_numpy()), matrix, CANDIDATES * k),
         **popular.lists(
-            tried.to_frame(), _member_tags(theirs, past.product_tags), theirs, CANDIDATES * k
+            tried.to_frame(), _member_tags(past, tried.to_frame()), theirs, CANDIDATES * k
         ),
     }
     says = _learnt(lists, n_met, learnt, k) if len(learnt) else None
@@ -146,21 +157,25 @@ def try_out(past: Past, factors: Factors, walk: Walk, champion: Factors | None, 
         product_tags=past.product_tags,
         segments=history_segments(theirs, tried),
     )
-    others = [
-        _of_new_members(past, popular, matrix.product_ids, k),
-        _of_new_products(past, measured, factors.settings, k),
-    ]
-    return Trial(says, pl.concat([of_known, *others]))
+    return Trial(says, pl.concat([of_known, *cold]))
 
 
-def _member_tags(history: pl.DataFrame, product_tags: pl.DataFrame) -> pl.DataFrame:
-    """What members cared for by then: member_id, tag, score."""
+def _member_tags(past: Past, members: pl.DataFrame) -> pl.DataFrame:
+    """What members cared for by then, in the order of tags.member_tags: member_id, tag, score.
+
+    Her tie to a tag, moved towards the shop's share of it; that table's share but for one number
+    per member. Sensitive tags are left out, as from the lists.
+    """
+    tied = past.history.join(past.product_tags, on="product_id").select(
+        "member_id", "tag", "is_sensitive", weight=pl.col("weight") * pl.col("score")
+    )
+    of_shop = summed(tied, "tag")
+    prior = past.prior_weight / max(fsum(of_shop["weight"].to_list()), np.finfo(np.float64).tiny)
+    hers = tied.filter(~pl.col("is_sensitive")).join(members, on="member_id", how="semi")
     return (
-        history.join(product_tags, on="product_id")
-        .select("member_id", "tag", score=pl.col("weight") * pl.col("score"))
-        .sort("member_id", "tag", "score")
-        .group_by("member_id", "tag", maintain_order=True)
-        .agg(pl.col("score").sum())
+        summed(hers, "member_id", "tag")
+        .join(of_shop.rename({"weight": "of_shop"}), on="tag")
+        .select("member_id", "tag", score=pl.col("weight") + prior * pl.col("of_shop"))
     )
 
 
@@ -184,16 +199,15 @@ def _two_lists(lists: Mapping[str, pl.DataFrame], says: Says) -> tuple[pl.DataFr
     return fuse(taste, weights, n), popular_fused(popular, n)
 
 
-def _of_new_members(
-    past: Past, popular: Popular, product_ids: NDArray[np.str_], k: int
-) -> pl.DataFrame:
+def _of_new_members(past: Past, product_ids: NDArray[np.str_], k: int) -> pl.DataFrame:
     """Members of whom nothing was known: what is popular where she is."""
     truth = evenly(past.first_truth(), _MEASURED_MEMBERS)
     if truth.is_empty():
         return pl.DataFrame(schema=COMPARED)
     members = truth.select("member_id").unique().sort("member_id")
     nothing = pl.DataFrame(schema=_PAIRS)
-    no_tags = _member_tags(past.history.clear(), past.product_tags)
+    no_tags = _member_tags(past, members.clear())
+    popular = Popular.of(past.members, past.history, past.product_tags, product_ids, k)
     plain = popular_products(past.history, members["member_id"].to_numpy(), product_ids)
     return _in_segment(
         "new_members",

@@ -238,7 +238,6 @@ def _words() -> _Vectorizer:
     return cast(_Vectorizer, CountVectorizer())
 
 
-# Logistic, as probabilities are a logistic function of the line, fitted on held-out texts.
 MODEL = "char_ngrams_ridge"
 BASELINE = "word_counts_naive_bayes"
 METHODS: Mapping[str, Method] = {

@@ -193,6 +193,9 @@ class Recommend(Declared):
     not published if its ndcg falls short of the published one's by more than `publish_margin` of
     that, measured on the same members.
 
+    The job `retrain` searches regularization, alpha, weight_power, popularity_discount and the
+    walk's settings; what it finds counts instead of these once a model of it is published.
+
     How much ALS, the random walk and popularity say in the lists is learnt every night. Rules: at
     most `per_category` products of a category, what a product loses for being like one above it
     (`diversity`), and the share of the places for products that nobody has met yet.

@@ -61,7 +61,7 @@ def products(letters: str) -> "np.ndarray[tuple[int], np.dtype[np.str_]]":
 
 def test_popularity_gives_way_as_events_come_in() -> None:
     # 60 / (60 + n), the switch measured on MovieLens 100K.
-    np.testing.assert_allclose(popularity_weight([0, 20, 60, 540]), [1, 0.75, 0.5, 0.1])
+    np.testing.assert_allclose(popularity_weight([0, 20, 60, 540], 60), [1, 0.75, 0.5, 0.1])
     assert popularity_weight([15], half=5).tolist() == [0.25]
     with pytest.raises(ValueError, match="half"):
         popularity_weight([1], half=0)
@@ -253,7 +253,7 @@ def test_the_less_is_known_the_more_popularity_says() -> None:
     taste = ranked("als", {1: "abc", 2: "abc", 3: "abc"})
     popular = ranked("popular", {1: "xyz", 2: "xyz", 3: "xyz", 4: "xy"})
     n_met = pl.DataFrame({"member_id": [2, 3], "n_met": [60, 6000]})
-    found = give_way(taste, popular, n_met, 3)
+    found = give_way(taste, popular, n_met, 3, 60)
     assert [listed(found, "member_id", member) for member in (1, 2, 3, 4)] == [
         "xyz",
         "axb",
@@ -263,7 +263,7 @@ def test_the_less_is_known_the_more_popularity_says() -> None:
     of_second = found.filter(pl.col("member_id") == 2)
     assert of_second["source"].to_list() == ["als", "popular", "als"]
     np.testing.assert_allclose(of_second["score"], [0.5 / 61, 0.5 / 61, 0.5 / 62])
-    assert give_way(taste.clear(), popular.clear(), n_met, 3).is_empty()
+    assert give_way(taste.clear(), popular.clear(), n_met, 3, 60).is_empty()
 
 
 def test_what_both_propose_comes_first() -> None:
@@ -272,6 +272,7 @@ def test_what_both_propose_comes_first() -> None:
         ranked("popular", {1: "xyc"}),
         pl.DataFrame({"member_id": [1], "n_met": [60]}),
         9,
+        60,
     )
     assert listed(found, "member_id", 1) == "caxby"
     assert found["rank"].to_list() == [1, 2, 3, 4, 5]
@@ -287,8 +288,8 @@ def test_the_order_of_rows_leaves_no_trace(order: list[int], n_met: list[int]) -
         {"member_id": range(len(n_met)), "n_met": n_met},
         schema={"member_id": pl.Int64, "n_met": pl.Int64},
     )
-    found = give_way(taste, popular, events, 3)
-    again = give_way(taste[order], popular[order], events.reverse(), 3)
+    found = give_way(taste, popular, events, 3, 60)
+    again = give_way(taste[order], popular[order], events.reverse(), 3, 60)
     assert_frame_equal(found, again, check_exact=True)
     assert found.group_by("member_id").len()["len"].to_list() == [3] * 4
 

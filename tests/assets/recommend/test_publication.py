@@ -82,7 +82,7 @@ class Nights:
                 "create or replace table clean.members as select distinct member_id,"
                 " 'app' as channel, 'CN' as country, true as is_identified from pairs;"
                 "create or replace table tags.product_tags as select distinct product_id,"
-                " 'x' as tag, 1.0::double as score from pairs"
+                " 'x' as tag, 1.0::double as score, false as is_sensitive from pairs"
             )
 
     def train(self, *, search: bool = False) -> None:
@@ -293,6 +293,40 @@ def test_a_search_and_a_lost_file_begin_cold(nights: Nights):
     nights.night(1, met(1))
     assert nights.models()[1][1:] == (None, 15, True)
     assert not nights.has_champion("als-2026-07-03")
+
+
+def test_what_a_search_found_is_kept_only_if_it_was_published(nights: Nights):
+    def alpha(version: str) -> float:
+        return nights.rows(
+            f"select alpha from recommend.als_model where model_version = '{version}'"
+        )[0][0]
+
+    nights.data(0, met(1))
+    nights.train(search=True)
+    nights.judge()
+    found = alpha("als-2026-07-02")
+    nights.declare(alpha=5.0, factors=6)
+    nights.night(1, met(1))
+    assert alpha("als-2026-07-03") == found
+    assert nights.rows("select max(factors) from recommend.als_model") == [(6,)]
+    with Database(nights.home.warehouse).connect() as session:
+        session.execute("update recommend.als_model set is_published = false where is_searched")
+    nights.night(2, met(1))
+    assert alpha("als-2026-07-04") == 5.0
+
+
+def test_the_walk_that_is_tried_is_the_one_that_is_listed(nights: Nights):
+    nights.data(0, met(1))
+    nights.train()
+    nights.declare(walk_beta=1.5, walk_neighbours=3)
+    nights.judge()
+    metrics = nights.rows("from recommend.model_metrics where model = 'similar' order by all")
+    nights.declare()
+    nights.judge()
+    assert (
+        nights.rows("from recommend.model_metrics where model = 'similar' order by all") == metrics
+    )
+    assert nights.published().walk.beta == 0.3
 
 
 def test_a_longer_holdout_is_not_given_to_a_model_that_has_seen_some_of_it(nights: Nights):

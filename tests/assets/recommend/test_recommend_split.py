@@ -45,7 +45,7 @@ def test_models_find_the_tastes(files: dict[str, Path], capsys: pytest.CaptureFi
     assert main([*arguments, "--factors=8", "--seconds=1"]) == 0
     printed = capsys.readouterr().out
     found = figures(printed)
-    assert list(found) == ["popularity", "ALS", "RP3beta", "blend"]
+    assert list(found) == ["popularity", "cosine", "ALS", "RP3beta", "blend"]
     assert "ALS: factors 8," in printed
     assert "learnt from train and validation together" in printed
     for model in ("ALS", "RP3beta", "blend"):

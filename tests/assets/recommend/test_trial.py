@@ -52,8 +52,10 @@ def past() -> Past:
                 "product_id": [f"p{product:02}" for product in range(N_PRODUCTS)],
                 "tag": [f"kind {product % N_TASTES}" for product in range(N_PRODUCTS)],
                 "score": 1.0,
+                "is_sensitive": False,
             }
         ),
+        prior_weight=5.0,
     )
 
 
@@ -77,13 +79,31 @@ def test_every_source_is_measured_on_the_same_members(past: Past):
     sources = {"als", "similar", "content", "popular", "blend", "champion"}
     assert {model for model, segment in ndcg if segment == "all"} == sources
     n_known = N_MEMBERS - N_NEW
-    assert {ndcg[model, "all"][2] for model in sources} == {n_known // 2}
+    _, measured = halves(past.truth())
+    n_measured = measured["member_id"].n_unique()
+    assert 0.4 * n_known < n_measured < 0.6 * n_known
+    assert {ndcg[model, "all"][2] for model in sources} == {n_measured}
     assert len({ndcg[model, "all"][1] for model in sources}) == 1
     assert ndcg["als", "all"][0] > 1.5 * ndcg["als", "all"][1]
     assert trial.metrics.schema == COMPARED
     # Everybody has met nine products.
     assert {segment for _, segment in ndcg} == {"all", "light", "new_members", "new_products"}
     assert ndcg["als", "light"] == ndcg["als", "all"]
+
+
+def test_new_members_are_measured_where_nobody_else_met_anything_new(past: Past):
+    new = range(N_MEMBERS - N_NEW, N_MEMBERS)
+    only_new = past.later.filter(pl.col("member_id").is_in(list(new)))
+    found = tried(replace(past, later=only_new))
+    assert found.says is None
+    assert set(values(found, "ndcg")) == {("popular", "new_members")}
+
+
+def test_sensitive_tags_propose_nothing(past: Past):
+    secret = past.product_tags.with_columns(is_sensitive=pl.col("tag") == "kind 0")
+    found, open_to_all = tried(replace(past, product_tags=secret)), tried(past)
+    of_content = values(found, "ndcg")["content", "all"][0]
+    assert of_content < values(open_to_all, "ndcg")["content", "all"][0]
 
 
 def test_cold_members_and_cold_products_stand_apart(past: Past):
@@ -112,6 +132,25 @@ def only_first(past: Past, some: pl.DataFrame) -> Past:
     first = some.unique("member_id", keep="first", maintain_order=True)
     others = past.later.join(first, on="member_id", how="anti")
     return replace(past, later=pl.concat([others, first.select(others.columns)]))
+
+
+def truths(members: set[int]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"member_id": sorted(members), "product_id": "a"},
+        schema={"member_id": pl.Int64, "product_id": pl.String},
+    )
+
+
+@given(st.sets(st.integers(0, 2**62), min_size=1, max_size=60), st.data())
+def test_a_member_keeps_her_half_whoever_else_comes(members: set[int], data: st.DataObject):
+    fewer = data.draw(st.sets(st.sampled_from(sorted(members)), min_size=1))
+    for part, of_fewer in zip(halves(truths(members)), halves(truths(fewer)), strict=True):
+        assert set(of_fewer["member_id"]) == set(part["member_id"]) & fewer
+
+
+def test_half_of_the_members_teach():
+    teaching, measured = halves(truths(set(range(10_000))))
+    assert abs(len(teaching) - len(measured)) < 400
 
 
 def test_those_who_teach_are_not_measured(past: Past):
