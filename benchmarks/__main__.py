@@ -29,8 +29,8 @@ _INTRODUCTION = """\
 
 Times are noisy and belong to this machine; the ratios, each taken within one run, are what counts.
 `python -m benchmarks --date YYYY-MM-DD --orders FILE --online-retail FILE --split FOLDER` writes
-this page anew, with `--only MODULE` that section; the command above each table prints it alone. None
-of it is a test.
+this page anew, with `--only MODULE` that section alone; the command above each table prints that
+table. None of it is a test.
 """
 
 
