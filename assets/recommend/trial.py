@@ -36,8 +36,8 @@ from assets.recommend.tuning import best_weights, unseen_lists
 # tell as much of that as many.
 _HIDDEN = 5
 _ITERATIONS = 5
-# Enough to learn three numbers from, and to tell models apart that a shop would tell apart.
-_LEARNT_MEMBERS, _MEASURED_MEMBERS = 2_000, 10_000
+# Enough to tell models and mixes apart that a shop would tell apart.
+_MEMBERS_TRIED = 10_000
 _OF_TASTE = ("als", "similar")
 _PAIRS = {"member_id": pl.Int64, "product_id": pl.String}
 
@@ -123,7 +123,7 @@ def try_out(past: Past, factors: Factors, walk: Walk, champion: Factors | None, 
         k: length of the lists.
     """
     learnt, measured = halves(past.truth())
-    learnt, measured = evenly(learnt, _LEARNT_MEMBERS), evenly(measured, _MEASURED_MEMBERS)
+    learnt, measured = evenly(learnt, _MEMBERS_TRIED), evenly(measured, _MEMBERS_TRIED)
     matrix = past.matrix()
     cold = [_of_new_members(past, matrix.product_ids, k)]
     if measured.is_empty():
@@ -201,7 +201,7 @@ def _two_lists(lists: Mapping[str, pl.DataFrame], says: Says) -> tuple[pl.DataFr
 
 def _of_new_members(past: Past, product_ids: NDArray[np.str_], k: int) -> pl.DataFrame:
     """Members of whom nothing was known: what is popular where she is."""
-    truth = evenly(past.first_truth(), _MEASURED_MEMBERS)
+    truth = evenly(past.first_truth(), _MEMBERS_TRIED)
     if truth.is_empty():
         return pl.DataFrame(schema=COMPARED)
     members = truth.select("member_id").unique().sort("member_id")
