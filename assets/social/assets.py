@@ -1,0 +1,1 @@
+"""Who brought whom: clicks bound to sharers, the tree they make, group orders, commissions."""
