@@ -293,7 +293,7 @@ class Lifecycle(Declared):
 class Retention(Declared):
     """How far cohorts are followed, and by what they are told apart.
 
-    `brackets` are the bounds, in periods, of the brackets 1 to 2, 3 to 6, 7 to 13 and so on.
+    `brackets` are the bounds, in periods, of the brackets 0, 1 to 2, 3 to 6, 7 to 13 and so on.
     """
 
     class Periods(Declared):
@@ -309,8 +309,8 @@ class Retention(Declared):
 
     @model_validator(mode="after")
     def _is_in_order(self) -> "Retention":
-        if len(self.brackets) < 2 or list(self.brackets) != sorted(set(self.brackets)):
-            raise ValueError("expected two or more rising 'brackets', such as [1, 3, 7]")
+        if list(self.brackets) != sorted(set(self.brackets)):
+            raise ValueError("expected rising 'brackets', such as [1, 3, 7]")
         if len(set(self.segments)) < len(self.segments):
             raise ValueError("expected different 'segments'")
         return self
@@ -470,6 +470,7 @@ class Shop(Declared):
         """The `$parameters` of sql/, as of the end of the newest load date."""
         as_of = self.as_of(load_date)
         weights = self.interest.weights
+        strategies = self.lifecycle.strategies.model_dump()
         return {
             "as_of": as_of,
             "run_date": load_date + dt.timedelta(days=1),
@@ -504,15 +505,13 @@ class Shop(Declared):
             "resurrected_gap_days": self.lifecycle.resurrected_gap_days,
             "gap_multiple": float(self.lifecycle.gap_multiple),
             "min_p_alive": float(self.lifecycle.min_p_alive),
-            **{
-                f"strategy_of_{stage}": strategy
-                for stage, strategy in self.lifecycle.strategies.model_dump().items()
-            },
+            "stages": list(strategies),
+            "strategies": list(strategies.values()),
             "retention_segments": list(self.retention.segments),
             "retention_brackets": list(self.retention.brackets),
-            "retention_days": self.retention.max_periods.day,
-            "retention_weeks": self.retention.max_periods.week,
-            "retention_months": self.retention.max_periods.month,
+            "max_days": self.retention.max_periods.day,
+            "max_weeks": self.retention.max_periods.week,
+            "max_months": self.retention.max_periods.month,
             "share_window_days": self.social.window_days,
             "max_code_length": self.social.max_code_length,
             "accounts_per_device": self.social.accounts_per_device,
