@@ -57,6 +57,11 @@ def build_definitions(
         checks.every_record_is_accounted_for,
         checks.currencies_have_rates,
         checks.orders_reconcile_with_source,
+        checks.value_is_independent_of_frequency,
+        checks.stages_follow_one_another,
+        checks.periods_follow_one_another,
+        checks.referrals_form_trees,
+        checks.commissions_stay_within_rates,
         checks.messages_may_be_sent,
         checks.model_beats_popularity,
     ]
