@@ -19,6 +19,13 @@ SHARE_CLICKS = Contract(
         _REFERRER_ID.optional(),
         Column("clicked_at", "timestamp", "When it was clicked", unit="UTC"),
         Column(
+            "known_at",
+            "timestamp",
+            "When she was first known by name; NULL while nobody is",
+            unit="UTC",
+            nullable=True,
+        ),
+        Column(
             "outcome",
             "varchar",
             "bound: she is a referral by it; open: nobody is identified yet",

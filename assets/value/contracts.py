@@ -283,7 +283,7 @@ GROWTH_ACCOUNTING = Contract(
         Column(
             "quick_ratio",
             "double",
-            "New and resurrected over went dormant; NULL if nobody went",
+            "New and resurrected over went dormant; NULL if nobody went or the period goes on",
             nullable=True,
         ),
         Column("is_complete", "boolean", "The period is over"),
