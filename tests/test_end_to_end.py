@@ -92,7 +92,7 @@ def test_split_renamed_and_resent_files_end_in_the_same_events(
         (folder / f"{file.stem}-b.jsonl").write_bytes(b"".join(lines[half:]))
         file.unlink()
     run(config, home)
-    stages = ["features", "tags", "value"]
+    stages = ["features", "tags", "value", "social"]
     assert fingerprints(home.warehouse, stages) == fingerprints(finished.warehouse, stages)
 
 
@@ -201,7 +201,7 @@ def test_too_many_rejects_stop_the_run_before_anything_changes(
     days = sorted((home.landing / "events").glob("*.jsonl"))
     last = dt.date.fromisoformat(days[-1].stem)
     run(config, home, last=last - dt.timedelta(days=1))
-    before = fingerprints(home.warehouse, ["clean", "features", "value", "push"])
+    before = fingerprints(home.warehouse, ["clean", "features", "value", "social", "push"])
     published = home.analytics.read_bytes()
     lines = days[-1].read_bytes().splitlines(keepends=True)
     days[-1].write_bytes(b"".join(lines) + b'{"oops\n' * (len(lines) // 10))
@@ -212,7 +212,7 @@ def test_too_many_rejects_stop_the_run_before_anything_changes(
     assert "not a JSON object" in message
     assert days[-1].name in message
     assert "\n" not in message
-    assert fingerprints(home.warehouse, ["clean", "features", "value", "push"]) == before
+    assert fingerprints(home.warehouse, ["clean", "features", "value", "social", "push"]) == before
     assert home.analytics.read_bytes() == published
     days[-1].write_bytes(b"".join(lines))
     run(config, home)
