@@ -64,18 +64,15 @@ ORDER_DAYS = Contract(
 FUNNEL_EVENTS = Contract(
     schema="features",
     table="funnel_events",
-    grain="funnel, message and step it meets",
-    key=("funnel", "message_id", "step"),
+    grain="funnel, event of a member and step it meets",
+    key=("funnel", "member_id", "nth", "step"),
     columns=(
         Column("funnel", "varchar", "The funnel, as funnels.yaml names it"),
-        Column("message_id", "varchar", "The event's message"),
         MEMBER_ID,
-        Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
+        Column("nth", "bigint", "Her how manyth event, from 1"),
         Column("step", "integer", "The step it meets, from 1; below 0: the exclusion, -1 first"),
-        Column("nth", "bigint", "Her how manyth event; of strict funnels alone", nullable=True),
-        Column(
-            "is_newest", "boolean", "No event of hers follows; of strict funnels", nullable=True
-        ),
+        Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
+        Column("is_newest", "boolean", "No event of hers follows"),
     ),
     description="The events that funnels ask for, without bots.",
     is_published=False,
