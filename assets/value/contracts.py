@@ -40,8 +40,20 @@ CLV = Contract(
         ),
         Column("method", "varchar", "Which model", accepts=METHODS),
         Column("converged", "boolean", "The fit converged to a believable optimum"),
-        Column("predicted_clv_low", "double", "Lower bound, 95 %", _IN_BASE, nullable=True),
-        Column("predicted_clv_high", "double", "Upper bound, 95 %", _IN_BASE, nullable=True),
+        Column(
+            "predicted_clv_low",
+            "double",
+            "Lower bound of this expectation, 95 %",
+            _IN_BASE,
+            nullable=True,
+        ),
+        Column(
+            "predicted_clv_high",
+            "double",
+            "Upper bound of this expectation, 95 %",
+            _IN_BASE,
+            nullable=True,
+        ),
         Column("total_clv", "double", "Margin so far and expected", _IN_BASE),
         Column("average_order_value", "double", "Mean margin of an order day", _IN_BASE),
         Column(
@@ -50,7 +62,7 @@ CLV = Contract(
         Column(
             "next_order_date",
             "date",
-            "Date by which an order is as likely as not; NULL where none is",
+            "Date by which an order is as likely as not; NULL where none is within the horizon",
             nullable=True,
         ),
         share("churn_probability", "Probability that she will never order again").optional(),
@@ -64,7 +76,8 @@ CLV = Contract(
         Column(
             "churn_risk_date",
             "date",
-            "Date on which P(alive) falls, or fell, below lifecycle.min_p_alive",
+            "First date on which P(alive) lay, or without an order will lie, below "
+            "lifecycle.min_p_alive; NULL where never",
             nullable=True,
         ),
         Column("is_penalised", "boolean", "The fit lay on a flat ridge and was held by a prior"),
@@ -97,7 +110,7 @@ CLV_PARAMETERS = Contract(
         Column("cohort", "varchar", "Whose fit: pooled, or the cohort's value"),
         Column("parameter", "varchar", "As its authors call it; times in weeks"),
         Column("value", "double", "Where the likelihood is highest"),
-        Column("ci_low", "double", "All of a model's intervals hold at 95 %", nullable=True),
+        Column("ci_low", "double", "All seven intervals of a fit hold at 95 %", nullable=True),
         Column("ci_high", "double", "The upper bound; NULL on a flat ridge", nullable=True),
         Column("standard_error", "double", "Of the logarithm, by the Hessian", nullable=True),
         Column("n_members", "bigint", "Members it was fitted to"),
@@ -127,8 +140,8 @@ CLV_BACKTEST = Contract(
             "error_rate", "double", "Expected over actual, less one; NULL if none", nullable=True
         ),
         Column("mae", "double", "Mean absolute error per member", unit="order days"),
-        Column("actual_value", "double", "Margin since", _IN_BASE),
-        Column("predicted_value", "double", "Margin that was expected since", _IN_BASE),
+        Column("actual_value", "double", "Margin of the order days since", _IN_BASE),
+        Column("predicted_value", "double", "Margin that was expected of them", _IN_BASE),
     ),
     description="The models as they were clv.holdout_days ago, against what came since.",
     owner=GROWTH,

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from assets.clean.contracts import ORDERS
-from assets.social.contracts import COMMISSIONS, REFERRALS
+from assets.social.contracts import COMMISSIONS, REFERRALS, SHARE_CLICKS
 from assets.value.contracts import GROWTH_ACCOUNTING, LIFECYCLE_HISTORY
 from resources.warehouse import read_sql
 
@@ -115,7 +115,19 @@ def referral(member_id: int, referrer_id: int, depth: int, root_id: int):
 )
 def test_referrals_form_trees(tables, found, referrals, n_wrong):
     tables.given(REFERRALS, referrals)
+    tables.given(SHARE_CLICKS)
     assert len(found("referrals_form_trees")) == n_wrong
+
+
+def test_a_bound_click_has_its_referral(tables, found):
+    tables.given(REFERRALS, [referral(2, 1, 1, 1)])
+    clicks = [
+        {"message_id": "a", "member_id": 2, "referrer_id": 1, "outcome": "bound"},
+        {"message_id": "b", "member_id": 3, "referrer_id": 1, "outcome": "open"},
+        {"message_id": "c", "member_id": 4, "referrer_id": 2, "outcome": "bound"},
+    ]
+    tables.given(SHARE_CLICKS, clicks)
+    assert found("referrals_form_trees") == ["member 4 by 2"]
 
 
 @pytest.mark.parametrize(
