@@ -33,7 +33,7 @@ MEMBER_DAYS = Contract(
         money("margin", "Margin of the orders of that date"),
         Column("first_date", "date", "Her first active day"),
         Column("previous_date", "date", "Her active day before", nullable=True),
-        Column("period_marks", "integer", "What the day is to its week and month, as bits"),
+        Column("period_marks", "integer", "What retention asks of the days around it, as bits"),
     ),
     description="Days on which she did something, without bots; orders by order date.",
 )

@@ -1,6 +1,12 @@
 -- Is every member in exactly one stage each day? Rows are breaks: a stage that does not begin on the
--- day the one before was left, does not name it, or is left although none follows.
-with history as (
+-- day the one before was left, does not name it, or is left although none follows; and identified
+-- members who are in none now.
+with members as (
+    select member_id
+    from clean.members
+    where is_identified
+),
+history as (
     select member_id, stage, previous_stage, entered_date, left_date
     from value.lifecycle_history
 ),
@@ -21,4 +27,9 @@ where
     or left_date is distinct from entered_next
     or previous_stage is distinct from stage_before
     or stage = stage_before
+union all
+select 'member ' || members.member_id || ', no stage' as what
+from members
+left join history on history.member_id = members.member_id and history.left_date is null
+where history.member_id is null
 order by what

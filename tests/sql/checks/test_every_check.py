@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from assets.clean.contracts import ORDERS
+from assets.clean.contracts import MEMBERS, ORDERS
 from assets.social.contracts import COMMISSIONS, REFERRALS, SHARE_CLICKS
 from assets.value.contracts import GROWTH_ACCOUNTING, LIFECYCLE_HISTORY
 from resources.warehouse import read_sql
@@ -49,7 +49,18 @@ def stage(day: int, left: int | None, name: str, before: str | None, member_id: 
 )
 def test_stages_follow_one_another(tables, found, stages, is_sound):
     tables.given(LIFECYCLE_HISTORY, stages)
+    tables.given(MEMBERS)
     assert (found("stages_follow_one_another") == []) == is_sound
+
+
+def test_every_identified_member_is_in_a_stage(tables, found):
+    tables.given(LIFECYCLE_HISTORY, [stage(1, None, "new", None)])
+    members = [
+        {"member_id": member_id, "time_zone_source": "shop", "is_identified": member_id < 3}
+        for member_id in (1, 2, 3)
+    ]
+    tables.given(MEMBERS, members)
+    assert found("stages_follow_one_another") == ["member 2, no stage"]
 
 
 def account(unit: str, period: dt.date, active: int, before: int):
