@@ -206,7 +206,7 @@ select
     end as outcome,
     case
         when b.message_id is not null then null
-        when j.reason = 'already_member' and members.member_id is not null then 'earlier_binding'
+        when j.reason = 'already_member' and brought.member_id is not null then 'earlier_binding'
         when j.reason is not null then j.reason
         when v.place > 1 then 'not_last_click'
         when v.place = 1 then 'cycle'
@@ -214,4 +214,4 @@ select
 from judged as j
 left join valid as v on v.message_id = j.message_id and v.member_id = j.member_id
 left join bound as b on b.message_id = j.message_id and b.member_id = j.member_id
-left join bound as members on members.member_id = j.member_id
+left join bound as brought on brought.member_id = j.member_id
