@@ -15,10 +15,12 @@ import polars as pl
 import pytest
 import yaml
 
+from benchmarks.truth import compare_sharing
 from pipelines.catalogue import STAGES
 from pipelines.definitions import ROOT
 from pipelines.runs import RunFailed
 from resources.home import Home
+from resources.keys import Keys
 from resources.sources.files import SourceError
 from resources.warehouse import Database
 from tests.checksums import fingerprints
@@ -56,6 +58,16 @@ def test_dirt_is_found_in_the_amounts_that_were_put_in(finished: Home, landing: 
     totals = truth["totals"][0]
     assert rejected == totals["broken_lines"]
     assert copies == totals["duplicates"]
+
+
+def test_who_brought_whom_is_as_it_truly_was(finished: Home, landing: Path) -> None:
+    keys = Keys.derived_from((finished.folder / "secret").read_text(encoding="utf-8").strip())
+    with Database(finished.warehouse).connect(read_only=True) as session:
+        found = list(compare_sharing(landing.parent / "truth", keys, session))
+    assert sum("refused" in what for what, _, _ in found) == 3
+    for what, true, told in found:
+        assert true > 0, what
+        assert 0.95 <= told / true <= 1, what
 
 
 def test_running_again_changes_nothing(

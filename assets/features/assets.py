@@ -14,6 +14,8 @@ from resources.shop import ShopConfig
 from resources.warehouse import Session, Warehouse, read_sql
 
 _FUNNEL_EVENTS = read_sql("features/funnel_events.sql")
+_SHARE_TOUCHES = read_sql("features/share_touches.sql")
+_OVERLONG = "select count(*) from clean.events where length(share_code) > $max_code_length"
 
 
 @dg.asset(
@@ -48,8 +50,24 @@ def funnel_events(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResul
     return report(warehouse, shop, write)
 
 
+@dg.asset(
+    key=contracts.SHARE_TOUCHES.asset_key,
+    deps=upstream_of(_SHARE_TOUCHES, contracts.SHARE_TOUCHES),
+    kinds={"sql", "duckdb"},
+    **described(contracts.SHARE_TOUCHES),
+)
+def share_touches(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
+    """sql/features/share_touches.sql, and how many events have a code too long to be one."""
+    findings: dict[str, int] = {}
+
+    def write(session: Session, parameters: Mapping[str, object]) -> int:
+        findings["n_overlong_codes"] = session.scalar(_OVERLONG, parameters)
+        return session.create_table(contracts.SHARE_TOUCHES, _SHARE_TOUCHES, parameters)
+
+    return report(warehouse, shop, write, findings)
+
+
 member_days = sql_asset(contracts.MEMBER_DAYS)
 order_days = sql_asset(contracts.ORDER_DAYS)
 member_products = sql_asset(contracts.MEMBER_PRODUCTS)
 members = sql_asset(contracts.MEMBERS)
-share_touches = sql_asset(contracts.SHARE_TOUCHES)

@@ -21,6 +21,14 @@ def frauds(landing: Landing) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def longer(tmp_path_factory: pytest.TempPathFactory) -> Landing:
+    """Forty days, in which every newcomer left alone had opened a link long before."""
+    dirt = SMALL.dirt.model_copy(update={"stale_click_share": 1, "n_visitors_per_member": 0})
+    settings = SMALL.model_copy(update={"days": 40, "dirt": dirt})
+    return simulated(tmp_path_factory.mktemp("longer"), settings)
+
+
+@pytest.fixture(scope="module")
 def messages(landing: Landing) -> list[dict[str, Any]]:
     return [message for _, message in landing.first_copies().values()]
 
@@ -101,29 +109,29 @@ def test_sharers_try_their_links_and_come_again(
     assert n_again and n_tried
 
 
-def test_the_last_of_a_ring_came_by_the_link_of_its_first(
-    landing: Landing, frauds: pl.DataFrame, signed_up_at: dict[str, dt.datetime]
-) -> None:
-    shares = pl.read_parquet(landing.truth / "shares.parquet")
+def test_the_last_of_a_ring_came_by_the_link_of_its_first(longer: Landing) -> None:
+    signed_up_at = {r["user_id"]: instant(r["signed_up_at"]) for _, r in longer.records("members")}
+    shares = pl.read_parquet(longer.truth / "shares.parquet")
     referrals = shares.filter(pl.col("referred_id").is_not_null())
     referrer = dict(zip(referrals["referred_id"], referrals["sharer_id"], strict=True))
-    for row in kind(frauds, "cycle"):
+    sizes: set[int] = set()
+    for row in kind(pl.read_parquet(longer.truth / "frauds.parquet"), "cycle"):
         assert row["member_id"] not in referrer
-        member = row["sharer_id"]
-        while member != row["member_id"]:
-            assert signed_up_at[member] < signed_up_at[referrer[member]]
-            assert row["clicked_at"] < signed_up_at[member]
-            member = referrer[member]
-        assert signed_up_at[member] - row["clicked_at"].astimezone(dt.UTC) < WEEK
+        ring = [row["sharer_id"]]
+        while ring[-1] != row["member_id"]:
+            assert signed_up_at[ring[-1]] < signed_up_at[referrer[ring[-1]]]
+            assert row["clicked_at"] < signed_up_at[ring[-1]]
+            ring.append(referrer[ring[-1]])
+        assert signed_up_at[ring[-1]] - row["clicked_at"].astimezone(dt.UTC) < WEEK
+        sizes.add(len(ring))
+    assert sizes == {2, 3}
 
 
-def test_stale_clicks_came_more_than_a_week_before_the_sign_up(tmp_path: Path) -> None:
-    dirt = SMALL.dirt.model_copy(update={"stale_click_share": 1, "n_visitors_per_member": 0})
-    landing = simulated(tmp_path, SMALL.model_copy(update={"days": 40, "dirt": dirt}))
-    messages = [message for _, message in landing.first_copies().values()]
-    signed_up_at = {r["user_id"]: instant(r["signed_up_at"]) for _, r in landing.records("members")}
-    counted = set(pl.read_parquet(landing.truth / "shares.parquet")["referred_id"].drop_nulls())
-    counted |= set(pl.read_parquet(landing.truth / "frauds.parquet")["member_id"])
+def test_stale_clicks_came_more_than_a_week_before_the_sign_up(longer: Landing) -> None:
+    messages = [message for _, message in longer.first_copies().values()]
+    signed_up_at = {r["user_id"]: instant(r["signed_up_at"]) for _, r in longer.records("members")}
+    counted = set(pl.read_parquet(longer.truth / "shares.parquet")["referred_id"].drop_nulls())
+    counted |= set(pl.read_parquet(longer.truth / "frauds.parquet")["member_id"])
     owner = {
         message["anonymousId"]: message["userId"]
         for message in messages
