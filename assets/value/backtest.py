@@ -105,6 +105,7 @@ def backtest(
     last = weeks.row(-1, named=True)
     if total["error_rate"] is not None:
         metrics["holdout_error_rate"] = total["error_rate"]
+    if total["actual_value"] > 0:
         metrics["holdout_value_error_rate"] = total["predicted_value"] / total["actual_value"] - 1
     if last["actual_repeats"]:
         metrics["tracking_error_rate"] = last["expected_repeats"] / last["actual_repeats"] - 1
@@ -148,34 +149,33 @@ def _members(
 
 
 def _by_bucket(members: pl.DataFrame) -> pl.DataFrame:
-    """Sum up by repeat orders before the split, and over all."""
-    frequency = pl.col("frequency")
-    label = (
-        pl.when(frequency < _LAST_BUCKET)
-        .then(frequency.cast(pl.String))
-        .otherwise(pl.lit(f"{_LAST_BUCKET}+"))
+    """Sum up by repeat orders before the split, and over all, adding in the members' order."""
+    frequency, actual, expected, actual_value, worth = (
+        members[name].to_numpy()
+        for name in ("frequency", "actual", "expected", "actual_value", "worth")
     )
-    labelled = pl.concat(
-        [members.with_columns(bucket=label), members.with_columns(bucket=pl.lit(ALL))]
-    )
-    return (
-        labelled.group_by("bucket")
-        .agg(
-            n_members=pl.len().cast(pl.Int64),
-            calibration_orders=frequency.sum(),
-            actual_orders=pl.col("actual").sum(),
-            expected_orders=pl.col("expected").sum(),
-            mae=(pl.col("expected") - pl.col("actual")).abs().mean(),
-            actual_value=pl.col("actual_value").sum(),
-            predicted_value=pl.col("worth").sum(),
-        )
-        .with_columns(
-            error_rate=pl.when(pl.col("actual_orders") > 0).then(
-                pl.col("expected_orders") / pl.col("actual_orders") - 1
+    bucket = np.minimum(frequency, _LAST_BUCKET)
+    labels = [*(str(number) for number in range(_LAST_BUCKET)), f"{_LAST_BUCKET}+"]
+    parts = [(label, bucket == number) for number, label in enumerate(labels)]
+    parts.append((ALL, bucket >= 0))
+    return pl.DataFrame(
+        [
+            (
+                label,
+                int(of.sum()),
+                int(frequency[of].sum()),
+                int(actual[of].sum()),
+                float(expected[of].sum()),
+                float(expected[of].sum() / actual[of].sum() - 1) if actual[of].any() else None,
+                float(np.abs(expected[of] - actual[of]).mean()),
+                float(actual_value[of].sum()),
+                float(worth[of].sum()),
             )
-        )
-        .select(*_BUCKETS)
-        .sort("bucket")
+            for label, of in parts
+            if of.any()
+        ],
+        schema=_BUCKETS,
+        orient="row",
     )
 
 

@@ -195,6 +195,15 @@ def test_a_shop_that_nobody_comes_back_to_has_no_rates(order_days):
     assert "holdout_error_rate" not in made.metrics
 
 
+def test_a_holdout_without_value_has_no_rate_of_it(order_days):
+    split = START + dt.timedelta(days=200)
+    given_away = order_days.with_columns(
+        margin=pl.when(pl.col("date") < split).then(pl.col("margin")).otherwise(0.0)
+    )
+    metrics = run(given_away).metrics
+    assert "holdout_value_error_rate" not in metrics and "holdout_error_rate" in metrics
+
+
 def test_a_holdout_has_a_day_or_more(order_days):
     with pytest.raises(ValueError, match="holdout"):
         run(order_days, split_day=200, until_day=200)

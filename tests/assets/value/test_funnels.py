@@ -14,6 +14,8 @@ from assets.value.funnels import LOSSES, Attempts, Terms, best_attempts, losses
 
 MIDNIGHT = dt.datetime(2026, 3, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
 WINDOW = 10
+# After every event of the shops that are drawn.
+UNTIL = 17
 DAY = 86_400
 SCHEMA = {
     "member_id": pl.Int64,
@@ -200,14 +202,7 @@ def searched(
     events: list[Event], order: str, n_steps: int, exclusions: tuple[tuple[int, int], ...]
 ) -> tuple[int, list[int]]:
     """The best attempt by trying every selection of events: steps and days of its events."""
-    ranked = sorted(
-        ((day, nth, steps) for nth, (day, steps) in enumerate(_numbered(events))),
-        key=lambda event: (
-            event[1]
-            if order == "strict"
-            else (event[0], min([s for s in event[2] if s > 0], default=99), event[1])
-        ),
-    )
+    ranked = _ranked(events, order)
     best: tuple[Any, ...] | None = None
     for k in range(1, n_steps + 1):
         for places in itertools.combinations(range(len(ranked)), k):
@@ -224,8 +219,18 @@ def searched(
     return (best[0][0], best[1]) if best else (0, [])
 
 
-def _numbered(events: list[Event]) -> list[Event]:
-    return sorted(events, key=lambda event: event[0])
+def _ranked(events: list[Event], order: str) -> list[tuple[int, int, tuple[int, ...]]]:
+    """Day, number and steps of each event, as they stand in a funnel of this order."""
+    numbered = [
+        (day, nth, steps)
+        for nth, (day, steps) in enumerate(sorted(events, key=lambda event: event[0]))
+    ]
+    if order == "strict":
+        return numbered
+    return sorted(
+        numbered,
+        key=lambda event: (event[0], min([s for s in event[2] if s > 0], default=99), event[1]),
+    )
 
 
 def _is_attempt(
@@ -252,6 +257,22 @@ def _is_attempt(
         if any(-number in ranked[place][2] for place in range(first + 1, last)):
             return False
     return True
+
+
+def may_come_further(
+    events: list[Event], order: str, n_steps: int, exclusions: tuple[tuple[int, int], ...]
+) -> bool:
+    """Whether a step taken at the end would end an attempt with steps before it."""
+    for step in range(1, n_steps + 1):
+        ranked = _ranked([*events, (UNTIL, (step,))], order)
+        last = len(ranked) - 1
+        for k in range(1, n_steps):
+            for places in itertools.combinations(range(last), k):
+                if UNTIL - ranked[places[0]][0] <= WINDOW and _is_attempt(
+                    (*places, last), ranked, order, exclusions
+                ):
+                    return True
+    return False
 
 
 @st.composite
@@ -282,7 +303,7 @@ def test_it_finds_what_a_search_of_every_attempt_finds(shop, chance):
     rows = frame(*members).rows()
     chance.shuffle(rows)
     events = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    found = best_attempts(events, terms, MIDNIGHT + dt.timedelta(days=17))
+    found = best_attempts(events, terms, MIDNIGHT + dt.timedelta(days=UNTIL))
     expected = {
         member_id: best
         for member_id, each in enumerate(members)
@@ -294,3 +315,6 @@ def test_it_finds_what_a_search_of_every_attempt_finds(shop, chance):
         seconds = found.seconds[row]
         assert seconds[:n_reached].tolist() == [(day - days[0]) * DAY for day in days]
         assert np.isnan(seconds[n_reached:]).all()
+        if n_reached < n_steps:
+            member = members[list(expected)[row]]
+            assert found.is_open[row] == may_come_further(member, order, n_steps, exclusions)
