@@ -107,7 +107,7 @@ spells as (
         known_on,
         next_order_date,
         coalesce(next_order_date, $run_date) - date as last_age,
-        coalesce(gap_days >= $resurrected_gap_days, false) as is_back,
+        case when gap_days >= $resurrected_gap_days then 'resurrected' else 'active' end as lively,
         cast(greatest(1, $active_days - (date - first_date) + 1) as integer) as lively_from,
         cast(
             greatest(
@@ -130,14 +130,18 @@ ended as (
             when last_age > $lost_days then 'lost'
             when last_age >= churn_from then 'churn_risk'
             when last_age > $active_days then 'dormant'
-            when last_age < lively_from then 'new'
-            when is_back then 'resurrected'
-            else 'active'
+            when last_age >= lively_from then lively
+            else 'new'
         end as last_stage
     from spells
 ),
 
 -- Staying in a stage over an order is no change.
+joined as (
+    select *, case when next_stage <> last_stage then next_order_date + 1 end as next_date
+    from ended
+),
+
 changed as (
     select
         *,
@@ -145,52 +149,17 @@ changed as (
             when lively_from > 1 and lively_from <= least(last_age, $active_days)
                 then date + lively_from
             when last_age > $active_days then date + $active_days + 1
-            when next_stage <> last_stage then next_order_date + 1
+            else next_date
         end as change_date
-    from ended
+    from joined
 ),
 
--- The stages are numbers of one byte while they are sorted.
 ordered as (
     select
-        member_id,
-        date,
-        is_first,
-        known_on,
-        next_order_date,
-        is_back,
-        lively_from,
-        churn_from,
-        cast(next_stage as enum ('new', 'active', 'resurrected')) as next_stage,
-        cast(
-            last_stage as enum ('new', 'active', 'resurrected', 'dormant', 'churn_risk', 'lost')
-        ) as last_stage,
-        change_date,
-        min(change_date) over (
-            partition by member_id order by date rows between 1 following and unbounded following
-        ) as later_change_date
+        *,
+        lead(change_date ignore nulls) over (partition by member_id order by date)
+            as later_change_date
     from changed
-),
-
-bounded as (
-    select
-        member_id,
-        date,
-        is_first,
-        known_on,
-        coalesce(next_order_date, $run_date) - date as last_age,
-        lively_from,
-        churn_from,
-        next_stage,
-        last_stage,
-        change_date,
-        later_change_date,
-        case when cast(next_stage as varchar) <> cast(last_stage as varchar) then next_order_date + 1 end as next_date,
-        lively_from > 1
-        and lively_from <= least(coalesce(next_order_date, $run_date) - date, $active_days)
-            as becomes_lively,
-        case when is_back then 'resurrected' else 'active' end as lively
-    from ordered
 ),
 
 stages as (
@@ -211,7 +180,7 @@ stages as (
         coalesce(change_date, later_change_date),
         'new',
         case when known_on < date then 'prospect' end
-    from bounded
+    from ordered
     where is_first
     union all
     select
@@ -223,8 +192,8 @@ stages as (
         end,
         lively,
         'new'
-    from bounded
-    where becomes_lively
+    from ordered
+    where lively_from > 1 and lively_from <= least(last_age, $active_days)
     union all
     select
         member_id,
@@ -235,7 +204,7 @@ stages as (
         end,
         'dormant',
         case when lively_from <= $active_days then lively else 'new' end
-    from bounded
+    from ordered
     where last_age > $active_days and churn_from > $active_days + 1
     union all
     select
@@ -251,7 +220,7 @@ stages as (
             when lively_from <= $active_days then lively
             else 'new'
         end
-    from bounded
+    from ordered
     where last_age >= churn_from
     union all
     select
@@ -260,11 +229,11 @@ stages as (
         coalesce(next_date, later_change_date),
         'lost',
         'churn_risk'
-    from bounded
+    from ordered
     where last_age > $lost_days
     union all
     select member_id, next_date, later_change_date, next_stage, last_stage
-    from bounded
+    from ordered
     where next_date is not null
 )
 

@@ -12,50 +12,92 @@ stages as (
     select unnest($stages) as stage
 ),
 
+first_month as (
+    select
+        cast(
+            date_trunc('month', min(entered_date) + interval 1 month - interval 1 day) as date
+        ) as date
+    from history
+),
+
+-- The midnights at which members are looked at: the months' first, by number, and the run's.
 months as (
     select
-        cast(month_start as date) as month_date,
-        least(cast(month_start + interval 1 month as date), $run_date) as end_date,
-        month_start + interval 1 month <= $run_date as is_complete
-    from (
+        number,
+        cast(f.date + to_months(number) as date) as month_date,
+        f.date + to_months(number + 1) <= $run_date as is_complete
+    from first_month as f
+    cross join lateral (
         select
-            unnest(
-                generate_series(
-                    date_trunc('month', min(entered_date) + interval 1 month - interval 1 day),
-                    $run_date - 1,
-                    interval 1 month
-                )
-            ) as month_start
-        from history
-    )
+            unnest(range(date_diff('month', f.date, cast($run_date - interval 1 day as date)) + 1))
+                as number
+    ) as numbers
+    where f.date < $run_date
+),
+
+-- The first of these midnights in a stage, and the first after it.
+seen as (
+    select
+        h.member_id,
+        h.stage,
+        date_diff('month', f.date, h.entered_date)
+        + case when h.entered_date > date_trunc('month', h.entered_date) then 1 else 0 end
+            as first_number,
+        coalesce(
+            date_diff('month', f.date, h.left_date)
+            + case when h.left_date > date_trunc('month', h.left_date) then 1 else 0 end,
+            (select max(number) from months) + 2
+        ) as end_number
+    from history as h
+    cross join first_month as f
+),
+
+looked_at as (
+    select member_id, stage, first_number, end_number
+    from seen
+    where first_number < end_number
+),
+
+stays as (
+    select stage, first_number, end_number, count(*) as n_members
+    from looked_at
+    group by stage, first_number, end_number
 ),
 
 moved as (
     select
+        stage as from_stage,
+        stage as to_stage,
+        unnest(range(first_number, end_number - 1)) as number,
+        n_members
+    from stays
+    union all
+    select f.stage, t.stage, t.first_number - 1, count(*)
+    from looked_at as f
+    join looked_at as t on t.member_id = f.member_id and t.first_number = f.end_number
+    group by f.stage, t.stage, t.first_number
+),
+
+counted as (
+    select
         m.month_date,
+        m.is_complete,
         f.stage as from_stage,
         t.stage as to_stage,
-        count(*) as n_members
+        coalesce(sum(n.n_members), 0) as n_members
     from months as m
-    join history as f
-        on f.entered_date <= m.month_date
-        and (f.left_date is null or f.left_date > m.month_date)
-    join history as t
-        on t.member_id = f.member_id
-        and t.entered_date <= m.end_date
-        and (t.left_date is null or t.left_date > m.end_date)
-    group by m.month_date, f.stage, t.stage
+    cross join stages as f
+    cross join stages as t
+    left join moved as n
+        on n.number = m.number and n.from_stage = f.stage and n.to_stage = t.stage
+    group by m.month_date, m.is_complete, f.stage, t.stage
 )
 
 select
-    m.month_date,
-    f.stage as from_stage,
-    t.stage as to_stage,
-    coalesce(n.n_members, 0) as n_members,
-    coalesce(n.n_members, 0) / sum(n.n_members) over (partition by m.month_date, f.stage) as rate,
-    m.is_complete
-from months as m
-cross join stages as f
-cross join stages as t
-left join moved as n
-    on n.month_date = m.month_date and n.from_stage = f.stage and n.to_stage = t.stage
+    month_date,
+    from_stage,
+    to_stage,
+    n_members,
+    n_members / nullif(sum(n_members) over (partition by month_date, from_stage), 0) as rate,
+    is_complete
+from counted

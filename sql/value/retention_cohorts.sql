@@ -203,6 +203,34 @@ spans as (
     cross join brackets as b
 ),
 
+tallied as (
+    select
+        'period' as kind,
+        unit,
+        segment_number,
+        cohort_date,
+        age as period,
+        n_active,
+        n_last,
+        n_unbroken,
+        null as n_entering
+    from counted
+    union all
+    select
+        'bracket',
+        c.unit,
+        c.segment_number,
+        c.cohort_date,
+        b.period,
+        null,
+        null,
+        null,
+        sum(c.n_entering)
+    from counted as c
+    join brackets as b on c.age >= b.bracket_start and c.age < b.bracket_end
+    group by c.unit, c.segment_number, c.cohort_date, b.period
+),
+
 -- A month later is the same day of the next month: cohorts of months begin on the first.
 begun as (
     select
@@ -220,7 +248,7 @@ begun as (
     where c.cohort_date + s.from_age * s.step < $run_date
 ),
 
-summed as (
+followed as (
     select
         b.kind,
         b.unit,
@@ -231,43 +259,24 @@ summed as (
         b.from_age,
         b.to_age,
         b.is_complete,
-        coalesce(sum(c.n_active), 0) as n_active,
-        coalesce(sum(c.n_last), 0) as n_last,
-        coalesce(sum(c.n_unbroken), 0) as n_unbroken,
-        coalesce(sum(c.n_entering), 0) as n_entering
-    from begun as b
-    left join counted as c
-        on c.unit = b.unit
-        and c.segment_number = b.segment_number
-        and c.cohort_date = b.cohort_date
-        and c.age >= b.from_age
-        and c.age < b.to_age
-    group by all
-),
-
-followed as (
-    select
-        kind,
-        unit,
-        segment_number,
-        cohort_date,
-        cohort_size,
-        period,
-        from_age,
-        to_age,
-        is_complete,
-        n_active,
-        n_unbroken,
-        n_entering,
-        cohort_size - coalesce(
-            sum(n_last) over (
-                partition by kind, unit, segment_number, cohort_date
-                order by period
+        coalesce(t.n_active, 0) as n_active,
+        coalesce(t.n_unbroken, 0) as n_unbroken,
+        coalesce(t.n_entering, 0) as n_entering,
+        b.cohort_size - coalesce(
+            sum(t.n_last) over (
+                partition by b.kind, b.unit, b.segment_number, b.cohort_date
+                order by b.period
                 rows between unbounded preceding and 1 preceding
             ),
             0
         ) as n_left_over
-    from summed
+    from begun as b
+    left join tallied as t
+        on t.kind = b.kind
+        and t.unit = b.unit
+        and t.segment_number = b.segment_number
+        and t.cohort_date = b.cohort_date
+        and t.period = b.period
 )
 
 select

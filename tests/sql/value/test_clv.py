@@ -155,6 +155,43 @@ def test_a_shop_without_orders_has_no_values(materialise):
     assert metadata["dagster/row_count"] == 0
 
 
+def each(n_members: int, *days: tuple[int, float]) -> list[dict[str, object]]:
+    """The same order days for every member, a little apart so that not all are one."""
+    return [
+        row
+        for member_id in range(n_members)
+        for row in order_days(
+            *((ago + member_id % 5, margin) for ago, margin in days), member_id=member_id
+        )
+    ]
+
+
+DEGENERATE = {
+    "one order": order_days((10, 5)),
+    "one member": order_days(*((ago, 5 + ago % 3) for ago in range(1, 300, 7))),
+    "all on one day": [
+        row for member in range(600) for row in order_days((20, 5), member_id=member)
+    ],
+    "nobody came back": each(600, (200, 5), (1, 5))[::2] + each(600, (3, 5))[:1],
+    "all refunded": each(600, (250, 0), (150, 0), (120, 0), (20, 0)),
+    "all at a loss": each(600, (250, -5), (150, -2), (120, -2), (20, -9)),
+    "all alike": each(600, (250, 5), (150, 5), (120, 5), (20, 5)),
+    "nothing sold for long": each(600, (400, 5), (300, 5), (250, 5), (200, 5)),
+}
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_shops_have_every_table(materialise, name):
+    days = frame_of(DEGENERATE[name])
+    rows, metadata, _ = materialise(days, LOAD_DATE)
+    assert rows.height == days["member_id"].n_unique()
+    assert rows["method"].unique().to_list() == ["fallback"], metadata["reason"]
+    assert metadata["reason"]
+    for number in ("predicted_clv", "expected_orders", "total_clv", "average_order_value"):
+        assert rows[number].is_finite().all()
+    assert (rows["predicted_clv"] >= 0).all()
+
+
 def cdnow_days(path) -> pl.DataFrame:
     """The orders of the sample, by customer and day."""
     purchases = [line.split() for line in path.read_text().splitlines() if line.strip()]

@@ -173,28 +173,31 @@ def test_a_repeat_buyer_who_is_probably_gone_is_a_churn_risk_from_then_on(run, t
 
 
 def test_models_are_those_that_serve_the_member(run):
-    """Of four members with one history only who is fitted as likely gone is a churn risk."""
+    """Of members with one history whose fit calls her likely gone is a churn risk."""
     orders = [120, 40]
     doubtful = {"a": 9.0, "b": 0.2}
-    clv = [
-        *served(1),
-        *served(2, parameters_of="wechat"),
-        *served(3, method="mbg_nbd_gamma_gamma"),
-        *served(4, method="fallback"),
-    ]
     parameters = [
         *fitted(),
         *fitted(cohort="wechat", **doubtful),
         *fitted("mbg_nbd", **doubtful),
         *fitted("gamma_gamma"),
     ]
-    rows = run(dict.fromkeys(range(1, 5), orders), clv=clv, clv_parameters=parameters)
     likely_gone = [
         p_alive(orders, **values) < DEFAULTS.min_p_alive
         for values in ({}, doubtful, {"model": "mbg_nbd", **doubtful})
     ]
     assert likely_gone == [False, True, True]
-    assert [row["stage"] for row in rows] == ["dormant", "churn_risk", "churn_risk", "dormant"]
+
+    def stages(*clv: list[dict[str, object]]) -> list[str]:
+        serving = [row for rows in clv for row in rows]
+        members = dict.fromkeys((row["member_id"] for row in serving), orders)
+        rows = run(members, clv=serving, clv_parameters=parameters)
+        return [row["stage"] for row in rows]
+
+    by_cohort = stages(served(1), served(2, parameters_of="wechat"))
+    assert by_cohort == ["dormant", "churn_risk"]
+    assert stages(served(1, method="mbg_nbd_gamma_gamma")) == ["churn_risk"]
+    assert stages(served(1, method="fallback")) == ["dormant"]
 
 
 def test_one_order_alone_makes_no_churn_risk_of_the_model(run):
