@@ -58,6 +58,34 @@ def retention_heat_map(cohorts: pl.DataFrame) -> str:
     return _markdown(title, chart)
 
 
+def calibration_curve(groups: pl.DataFrame) -> str:
+    """What was predicted against what came; on the diagonal the two agree.
+
+    Args:
+        groups: model, predicted, observed (0 to 1), a row for each group of members.
+    """
+    title = "Predicted and observed share of buyers"
+    shares = [*groups["predicted"], *groups["observed"]]
+    top = max(shares, default=1.0)
+    axis = alt.Axis(format=".0%")
+    scale = alt.Scale(domain=[0, top])
+    curves = (
+        alt.Chart(groups, title=title, width=320, height=320)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("predicted:Q", axis=axis, scale=scale),
+            y=alt.Y("observed:Q", axis=axis, scale=scale),
+            color="model:N",
+        )
+    )
+    diagonal = (
+        alt.Chart(pl.DataFrame({"predicted": [0.0, top], "observed": [0.0, top]}))
+        .mark_line(color="grey", strokeDash=[4, 4])
+        .encode(x="predicted:Q", y="observed:Q")
+    )
+    return _markdown(title, diagonal + curves)
+
+
 def tracking_plot(weeks: pl.DataFrame) -> str:
     """Cumulative repeat orders as they came and as the model has them; the rule is the split.
 
@@ -100,31 +128,3 @@ def transition_matrix(stages: pl.DataFrame) -> str:
     return _markdown(
         title, colours + cells.mark_text().encode(text=alt.Text("rate:Q", format=".0%"))
     )
-
-
-def calibration_curve(groups: pl.DataFrame) -> str:
-    """What was predicted against what came; on the diagonal the two agree.
-
-    Args:
-        groups: model, predicted, observed (0 to 1), a row for each group of members.
-    """
-    title = "Predicted and observed share of buyers"
-    shares = [*groups["predicted"], *groups["observed"]]
-    top = max(shares, default=1.0)
-    axis = alt.Axis(format=".0%")
-    scale = alt.Scale(domain=[0, top])
-    curves = (
-        alt.Chart(groups, title=title, width=320, height=320)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("predicted:Q", axis=axis, scale=scale),
-            y=alt.Y("observed:Q", axis=axis, scale=scale),
-            color="model:N",
-        )
-    )
-    diagonal = (
-        alt.Chart(pl.DataFrame({"predicted": [0.0, top], "observed": [0.0, top]}))
-        .mark_line(color="grey", strokeDash=[4, 4])
-        .encode(x="predicted:Q", y="observed:Q")
-    )
-    return _markdown(title, diagonal + curves)
