@@ -10,9 +10,10 @@ with history as (
     where left_date is null
 ),
 
-members as (
-    select member_id, coalesce(signed_up_at, first_seen_at) is not null as is_dated
+undated as (
+    select member_id
     from clean.members
+    where signed_up_at is null and first_seen_at is null
 ),
 
 last_orders as (
@@ -26,11 +27,11 @@ select
     h.stage,
     h.previous_stage,
     case
-        when m.is_dated or h.stage <> 'prospect'
+        when u.member_id is null or h.stage <> 'prospect'
             then to_utc_timestamp(cast(h.entered_date as timestamp), $time_zone)
     end as entered_at,
     h.strategy,
     $run_date - o.date as days_since_last_order
 from history as h
-join members as m on m.member_id = h.member_id
+left join undated as u on u.member_id = h.member_id
 left join last_orders as o on o.member_id = h.member_id

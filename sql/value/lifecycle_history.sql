@@ -97,8 +97,8 @@ followed as (
 
 -- From an order day to the next: an age of a days is the midnight that begins day date + a. At age 1
 -- she is new, active or resurrected, and from lively_from on one of the last two; over active_days
--- she is dormant, from churn_from on a churn risk, over lost_days lost; all as far as last_age,
--- the midnight after the next order day or the run's, leaves room.
+-- she is dormant, from churn_from on a churn risk, over lost_days lost; all as far as last_age, the
+-- midnight that begins the next order day, or the run's, leaves room.
 spells as (
     select
         member_id,

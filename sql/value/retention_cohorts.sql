@@ -99,13 +99,14 @@ placed as (
 ),
 
 -- She enters a bracket on the first of her days in it: the one before lies before the bracket.
--- Three bits more say so, of days, weeks and months: one number is counted faster than four.
+-- Three bits more say so, of days, weeks and months, beside those of 1, 8, 16, 128, 256 and 2048:
+-- one number with no bit too many is counted fastest.
 entered as (
     select
         d.member_id,
         d.first_date,
         d.date,
-        d.period_marks
+        (d.period_marks & 2457)
         + case when d.previous_date >= p.day_bracket then 0 else 4096 end
         + case when d.previous_date >= p.week_bracket then 0 else 8192 end
         + case when d.previous_date >= p.month_bracket then 0 else 16384 end as marks

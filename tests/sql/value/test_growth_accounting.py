@@ -96,10 +96,10 @@ def test_nobody_gives_no_periods(run):
     assert run({}, last_day=3) == []
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     active=st.dictionaries(
-        st.integers(1, 8), st.lists(st.integers(0, 100), min_size=1, max_size=12, unique=True)
+        st.integers(1, 12), st.lists(st.integers(0, 100), min_size=1, max_size=12, unique=True)
     ),
     quiet_days=st.integers(0, 40),
 )

@@ -190,10 +190,21 @@ def test_members_are_told_apart_by_what_they_are_now(tables, run):
     assert rates(by_channel, "day", "exact", segment="unknown") == [1, 0, 1]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("channel", "app"), ("country", "CN"), ("locale", "zh-CN"), ("birth_year_band", 1995)],
+)
+def test_every_segment_column_is_read(tables, run, column, value):
+    tables.given(MEMBERS, [{"member_id": 1, column: value}, {"member_id": 2}])
+    rows = run({1: [0], 2: [0, 1]}, last_day=1, retention_segments=[column])
+    assert rates(rows, "day", "exact", segment=str(value)) == [1, 0]
+    assert rates(rows, "day", "exact", segment="unknown") == [1, 1]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     active=st.dictionaries(
-        st.integers(1, 6), st.lists(st.integers(0, 90), min_size=1, max_size=12, unique=True)
+        st.integers(1, 9), st.lists(st.integers(0, 90), min_size=1, max_size=12, unique=True)
     ),
     quiet_days=st.integers(0, 50),
     brackets=st.lists(st.integers(1, 20), max_size=4, unique=True).map(sorted),
