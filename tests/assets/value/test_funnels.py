@@ -117,6 +117,7 @@ def test_an_exclusion_ends_the_attempt_and_not_the_member():
     assert reached(*taken(1, 2, -1, 3), **between) == 2
     assert reached(*taken(1, -1, 2, 3), **between) == 3
     assert reached(*taken(1, 2, 3, -1), **between) == 3
+    assert reached(*taken(1, 2, -1, 3), exclusions=((1, 2),)) == 3
     # The first step still stands: she takes the second one again.
     assert reached(*taken(1, 2, -1, 2, 3), **between) == 3
     assert reached(*taken(1, -1, 2, 3), exclusions=((1, 3),)) == 1
