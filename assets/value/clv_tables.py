@@ -34,8 +34,8 @@ def members_table(
     """Put beside each member's history what is expected of her.
 
     Args:
-        histories: T in days and historic_clv, and whatever else the table has of a member, shape
-            (n_members, ...), in the order of the forecast.
+        histories: recency and T in days, historic_clv, and whatever else the table has of a
+            member, shape (n_members, ...), in the order of the forecast.
         made: the forecast.
         run_date: the first day after the observation.
         risk_bands: churn probabilities from which on the risk is medium, and high.
@@ -66,7 +66,14 @@ def members_table(
             is_penalised=pl.Series(np.array([fit.is_penalised for fit in fits] or [False])[of_fit]),
             parameters_of=pl.Series([fit.cohort for fit in fits] or [POOLED])[of_fit],
             next_order_in=pl.Series(made.next_order_days).fill_nan(None).ceil(),
-            churn_in=pl.Series(made.churn_age_days).fill_nan(None).floor() + 1 - pl.col("T"),
+            churn_age=pl.Series(made.churn_age_days).fill_nan(None).floor() + 1,
+        )
+        .with_columns(
+            # P(alive) is first told of her on the day after her last order.
+            churn_in=pl.when(pl.col("churn_age") < pl.col("recency"))
+            .then(pl.col("recency"))
+            .otherwise(pl.col("churn_age"))
+            - pl.col("T")
         )
         .with_columns(
             total_clv=pl.col("historic_clv").cast(pl.Float64) + pl.col("predicted_clv"),
@@ -83,7 +90,7 @@ def members_table(
                 .otherwise(pl.lit("high"))
             )
         )
-        .drop("next_order_in", "churn_in")
+        .drop("next_order_in", "churn_age", "churn_in")
     )
 
 

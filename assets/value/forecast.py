@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from assets.value import bg_nbd, gamma_gamma, lifetime_value
 from assets.value.bg_nbd import BgNbd
 from assets.value.gamma_gamma import GammaGamma
-from assets.value.intervals import Floats, Interval, intervals, simultaneous_z
+from assets.value.intervals import Floats, Interval, intervals, simultaneous_z, widened
 
 Method = Literal["bg_nbd_gamma_gamma", "mbg_nbd_gamma_gamma", "fallback"]
 
@@ -46,12 +46,14 @@ class Fit:
         orders: the order model, in weeks.
         values: the value model.
         is_penalised: whether the order model lay on a flat ridge and was held by a prior.
+        orders_by_moment: the order model as if each order had its own moment, if that was fitted.
     """
 
     cohort: str
     orders: BgNbd
     values: GammaGamma
     is_penalised: bool
+    orders_by_moment: BgNbd | None = None
 
     @property
     def is_ridge(self) -> bool:
@@ -74,13 +76,22 @@ class Fit:
         return "mbg_nbd" if self.orders.leaves_after_first else "bg_nbd"
 
     def order_intervals(self) -> tuple[Interval, ...]:
-        """Parameters of the order model; unbounded where only a prior bounds them."""
-        model = self.orders
-        return intervals(
-            ("r", "alpha", "a", "b"),
-            (model.r, model.alpha, model.a, model.b),
-            None if self.is_penalised else model.covariance,
+        """Parameters of the order model; unbounded where only a prior bounds them.
+
+        An interval reaches as far as those of both fits, since times are known to the day only.
+        """
+        found, *others = (
+            intervals(
+                ("r", "alpha", "a", "b"),
+                (model.r, model.alpha, model.a, model.b),
+                None if self.is_penalised else model.covariance,
+            )
+            for model in (self.orders, self.orders_by_moment)
+            if model is not None
         )
+        for other in others:
+            found = tuple(map(widened, found, other))
+        return found
 
     def value_intervals(self) -> tuple[Interval, ...]:
         """Parameters of the value model."""
@@ -123,7 +134,8 @@ class Forecast:
         next_order_days: days from the observation by which an order is as likely as not, shape
             (n_members,); NaN where that is not within the horizon.
         churn_age_days: days from her first order after which P(alive) lies below min_p_alive if
-            she stays silent, shape (n_members,); NaN where it never will.
+            she stays silent, shape (n_members,); less than her recency where it lay below right
+            after the last order, NaN where it never will.
         metrics: of the models and of the forecast, by name.
     """
 
@@ -197,7 +209,8 @@ def fit_models(
                 *history, leaves_after_first=leaves_after_first, penaliser=_RIDGE_PENALISER
             )
             orders = replace(held, message=f"{orders.message}; with a prior: {held.message}")
-        return Fit(cohort, orders, gamma_gamma.fit(x[of], value[of]), is_penalised)
+        by_moment = None if is_penalised else _by_moment(x[of], t_x[of], age[of], orders)
+        return Fit(cohort, orders, gamma_gamma.fit(x[of], value[of]), is_penalised, by_moment)
 
     pooled = fitted(POOLED, slice(None))
     metrics |= _described(pooled)
@@ -353,6 +366,28 @@ def _arrays(
         np.asarray(each, dtype=np.float64) for each in (frequency, recency, T, monetary_value)
     )
     return x, t_x, age, value
+
+
+def _by_moment(x: Floats, t_x: Floats, age: Floats, of_days: BgNbd) -> BgNbd:
+    """Fit the order model as if each order had its own moment.
+
+    The orders of one day are one, after which nothing is seen for the rest of the day: half a day
+    for every repeat order in which she could not order. The model knows no such days. Without them
+    it overrates r and alpha by some 5 % at the demo shop's rates.
+
+    Args:
+        x: repeat order days, shape (n_members,).
+        t_x: days from first to last order, shape (n_members,).
+        age: days from first order to the observation, shape (n_members,).
+        of_days: the fit to days.
+    """
+    hidden = x / 2
+    return bg_nbd.fit(
+        x,
+        np.maximum(t_x - hidden, 0.0) / DAYS_PER_WEEK,
+        np.maximum(age - hidden, 0.0) / DAYS_PER_WEEK,
+        leaves_after_first=of_days.leaves_after_first,
+    )
 
 
 def _large(cohorts: Sequence[str | None], min_members: int) -> dict[str, NDArray[np.intp]]:

@@ -7,7 +7,7 @@ inverse of the curvature there (the observed information). Intervals are simulta
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -111,3 +111,10 @@ def intervals(
         )
         for name, value, error in zip(names, values, np.sqrt(np.diag(of_logs)), strict=True)
     )
+
+
+def widened(interval: Interval, other: Interval) -> Interval:
+    """Widen an interval so that it holds another one of the same parameter, if that has ends."""
+    if interval.low is None or interval.high is None or other.low is None or other.high is None:
+        return interval
+    return replace(interval, low=min(interval.low, other.low), high=max(interval.high, other.high))

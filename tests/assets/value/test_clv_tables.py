@@ -36,10 +36,10 @@ def made(fits: tuple[Fit, ...], fit_of: list[int], **numbers: list[float]) -> Fo
     return Forecast(models=models, metrics={}, **given)
 
 
-def table(forecast: Forecast, T: list[float] | None = None) -> pl.DataFrame:
+def table(forecast: Forecast, T: list[float] | None = None, recency: float = 0.0) -> pl.DataFrame:
     n = forecast.predicted_clv.size
     histories = pl.DataFrame(
-        {"T": T or [50.0] * n, "historic_clv": [3.5] * n},
+        {"recency": [recency] * n, "T": T or [50.0] * n, "historic_clv": [3.5] * n},
         schema_overrides={"historic_clv": pl.Decimal(18, 4)},
     )
     return members_table(histories, forecast, run_date=RUN_DATE, risk_bands=(0.33, 0.66))
@@ -77,6 +77,15 @@ def test_churn_risk_begins_on_the_first_midnight_below_the_limit():
         dt.date(2026, 4, 3),
         dt.date(2026, 2, 21),
         None,
+    ]
+
+
+def test_who_was_a_risk_right_after_her_order_is_one_from_the_next_midnight():
+    rows = table(made((POOLED,), [0] * 3, churn_age_days=[-3.0, 47.2, 48.0]), recency=48.0)
+    assert rows["churn_risk_date"].to_list() == [
+        dt.date(2026, 3, 30),
+        dt.date(2026, 3, 30),
+        dt.date(2026, 3, 31),
     ]
 
 
