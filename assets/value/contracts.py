@@ -77,7 +77,7 @@ CLV = Contract(
             "churn_risk_date",
             "date",
             "First date on which P(alive) lay, or without an order will lie, below "
-            "lifecycle.min_p_alive; NULL where never",
+            "lifecycle.min_p_alive; NULL where never. value.lifecycle heeds it for repeat buyers",
             nullable=True,
         ),
         Column("is_penalised", "boolean", "The fit lay on a flat ridge and was held by a prior"),
@@ -110,7 +110,12 @@ CLV_PARAMETERS = Contract(
         Column("cohort", "varchar", "Whose fit: pooled, or the cohort's value"),
         Column("parameter", "varchar", "As its authors call it; times in weeks"),
         Column("value", "double", "Where the likelihood is highest"),
-        Column("ci_low", "double", "All seven intervals of a fit hold at 95 %", nullable=True),
+        Column(
+            "ci_low",
+            "double",
+            "All seven of a fit hold at 95 %, times known to the day",
+            nullable=True,
+        ),
         Column("ci_high", "double", "The upper bound; NULL on a flat ridge", nullable=True),
         Column("standard_error", "double", "Of the logarithm, by the Hessian", nullable=True),
         Column("n_members", "bigint", "Members it was fitted to"),
@@ -143,7 +148,10 @@ CLV_BACKTEST = Contract(
         Column("actual_value", "double", "Margin of the order days since", _IN_BASE),
         Column("predicted_value", "double", "Margin that was expected of them", _IN_BASE),
     ),
-    description="The models as they were clv.holdout_days ago, against what came since.",
+    description=(
+        "The models as they were clv.holdout_days ago, against what came since. Orders given back "
+        "since are none on either side: what was known of them then is not kept."
+    ),
     owner=GROWTH,
 )
 

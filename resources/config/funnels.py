@@ -119,9 +119,14 @@ class Funnel(Declared):
         after, before = self._between(exclusion)
         if after >= before:
             raise ValueError(f"expected 'after' an earlier step than 'before', {names[before - 1]}")
-        taken = {event for step in self.steps for event in step.events}
-        if shared := sorted(taken & set(exclusion.events)):
-            raise ValueError(f"{shared[0]!r} is a step's event; it cannot exclude as well")
+        shared = {
+            event
+            for step in self.steps
+            if step.where.allows_some_of(exclusion.where)
+            for event in set(step.events) & set(exclusion.events)
+        }
+        if shared:
+            raise ValueError(f"{min(shared)!r} is a step's event; it cannot exclude as well")
 
     def _between(self, exclusion: Exclusion) -> tuple[int, int]:
         numbers = {step.name: number for number, step in enumerate(self.steps, start=1)}

@@ -90,6 +90,15 @@ def test_one_event_with_other_values_may_be_another_step_in_any_order():
     assert len(funnel(order="any", steps=steps).matches) == 2
 
 
+def test_a_step_elsewhere_may_exclude():
+    steps = [
+        {"name": "viewed", "events": "Page", "where": {"channel": "app"}},
+        {"name": "ordered", "events": "Order Completed"},
+    ]
+    elsewhere = {"events": "Page", "where": {"channel": "web"}}
+    assert funnel(steps=steps, exclude=[elsewhere]).exclusions == ((1, 2),)
+
+
 REMOVED = {"events": "Product Removed"}
 VIEWED_IN_APP = {"name": "app", "events": "Product Viewed", "where": {"channel": "app"}}
 
