@@ -149,7 +149,7 @@ def single_member(log: Log) -> None:
     log.event("Product Shared", "ann", 0, product_id="tea", share_code="c1")
     # Her own link, on another device, before and after she logs in there.
     log.event("Page", None, 1, device="tablet", share_code="c1")
-    log.event("Page", "ann", 1, device="tablet", share_code="c1")
+    log.event("Page", "ann", 2, device="tablet", share_code="c1")
     for day in range(0, 40, 10):
         log.view("ann", day)
         log.order(f"o{day}", "ann", day)

@@ -1,8 +1,8 @@
 -- One row per message before run_date that names a share or a group order, bots' left out: a share
--- made, the first click on a link in a session, or an order in a group.
+-- made, a click on a link, or an order in a group.
 --
--- A link's code stays in the address, so every page of a visit may repeat it: only the first of a
--- session counts as a click. A code longer than $max_code_length is no code of ours; what has no
+-- A link's code stays in the address, so every page of a visit may repeat it: of a session's pages
+-- with the same code in a row only the first counts as a click. A code longer than $max_code_length is no code of ours; what has no
 -- other claim to be here is left out.
 with events as (
     select
@@ -65,10 +65,9 @@ ranked as (
         group_id,
         share_code,
         kind,
-        row_number() over (
-            partition by kind, share_code, session_id, visitor_id
-            order by occurred_at, message_id
-        ) as repeat
+        lag(share_code) over (
+            partition by kind, session_id, visitor_id order by occurred_at, message_id
+        ) as code_before
     from kinds
     where kind is not null and (share_code is not null or group_id is not null)
 )
@@ -88,4 +87,4 @@ select
     occurred_at,
     event_date
 from ranked
-where kind <> 'click' or repeat = 1 or session_id is null
+where kind <> 'click' or code_before is distinct from share_code or session_id is null

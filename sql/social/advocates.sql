@@ -2,8 +2,7 @@
 -- is halved every half-life of an advocate, by the age of the click or the order: recent_reach of
 -- each clicker's last click, recent_conversions of the clicks that count, recent_revenue of the
 -- orders of whom she referred since they were bound. Reach are all who clicked on her shares in good
--- faith, or were referred by them; clicks that were refused as her own, her device's, a farm's or a
--- ring's reach nobody.
+-- faith; clicks that were refused as her own, her device's, a farm's or a ring's reach nobody.
 with shares as (
     select distinct member_id
     from features.share_touches
@@ -30,17 +29,9 @@ orders as (
     where status <> 'cancelled' and order_date < $run_date
 ),
 
-contacts as (
-    select referrer_id, member_id, clicked_at
-    from clicks
-    union all
-    select referrer_id, member_id, clicked_at
-    from referrals
-),
-
 last_clicks as (
     select referrer_id, member_id, max(clicked_at) as clicked_at
-    from contacts
+    from clicks
     group by referrer_id, member_id
 ),
 
@@ -92,7 +83,7 @@ earned as (
 advocates as (
     select member_id from shares
     union
-    select referrer_id as member_id from contacts
+    select referrer_id as member_id from clicks
 )
 
 select

@@ -4,7 +4,8 @@
 --
 -- Only orders placed once both were bound count. Nothing goes to minors. base_amount is what is
 -- left of the order today, so refunds lower it and cancellation voids it: an amount already paid
--- that has since shrunk is to be set off by whoever pays. pending: refunds are likely yet.
+-- that has since shrunk, or whose row is gone because a late file told otherwise of who brought
+-- whom, is to be set off by whoever pays. pending: refunds are likely yet.
 with referrals as (
     select member_id, referrer_id, bound_at
     from social.referrals
@@ -66,4 +67,4 @@ from payees as p
 join rates as r on r.level = p.level
 join orders as o on o.member_id = p.referred_id and o.ordered_at >= p.bound_at
 join members as m on m.member_id = p.member_id
-where not m.is_minor
+where not m.is_minor and r.rate > 0

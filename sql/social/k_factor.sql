@@ -30,7 +30,7 @@ shares as (
 share_clicks as (
     select message_id, member_id, share_code, clicked_at, known_at, outcome
     from social.share_clicks
-    where reason is distinct from 'own_code' and reason is distinct from 'unknown_code'
+    where reason is distinct from 'own_code'
 ),
 
 clicks as (

@@ -8,11 +8,12 @@
 -- Of the reasons the first that holds:
 --   unknown_code      no identified member is known to have shared it
 --   own_code          it is her own
---   same_device       she who shared it has been seen on this device, or shared it there
---   device_farm       more than $accounts_per_device members turned up on the device for the first
---                     time within $farm_window_days
+--   same_device       she who shared it had shared it on this device by then, or was seen on it no
+--                     later than $farm_window_days after the member was known
+--   device_farm       she is one of more than $accounts_per_device newcomers on the device within
+--                     $farm_window_days
 --   earlier_binding   she had been bound by an earlier click
---   already_member    she was known by name before
+--   already_member    she was known by name before, not just by this click
 --   too_late          she was first known more than $share_window_days after it
 --   not_last_click    a later click of hers counts
 --   cycle             it would make her one whom she has brought herself: of a ring, the edge that
@@ -48,19 +49,36 @@ seen as (
     join identities as owner on owner.identifier = links.user_id
 ),
 
-paces as (
+-- Of the devices' newcomers, those with whom it took too few days to become too many.
+newcomers as (
+    select
+        s.visitor_id,
+        s.member_id,
+        s.linked_at,
+        s.linked_at - lag(s.linked_at, $accounts_per_device) over (
+            partition by s.visitor_id order by s.linked_at, s.member_id
+        ) <= $farm_window_days * interval 1 day as is_too_many
+    from seen as s
+    join known on known.member_id = s.member_id
+    where known.known_at >= s.linked_at - $farm_window_days * interval 1 day
+),
+
+runs as (
     select
         visitor_id,
-        linked_at - lag(linked_at, $accounts_per_device) over (
-            partition by visitor_id order by linked_at, member_id
-        ) as pace
-    from seen
+        member_id,
+        bool_or(is_too_many) over (
+            partition by visitor_id
+            order by linked_at, member_id
+            rows between current row and $accounts_per_device following
+        ) as is_farmed
+    from newcomers
 ),
 
 farms as (
-    select distinct visitor_id
-    from paces
-    where pace <= $farm_window_days * interval 1 day
+    select visitor_id, member_id
+    from runs
+    where is_farmed
 ),
 
 shares as (
@@ -82,9 +100,10 @@ sharers as (
 ),
 
 shared_on as (
-    select distinct share_code, visitor_id
+    select share_code, visitor_id, min(occurred_at) as shared_at
     from touches
     where kind = 'share'
+    group by share_code, visitor_id
 ),
 
 clicks as (
@@ -93,6 +112,7 @@ clicks as (
         coalesce(later.member_id, c.member_id) as member_id,
         c.visitor_id,
         c.share_code,
+        c.is_logged_in,
         c.occurred_at as clicked_at
     from touches as c
     left join seen as later
@@ -116,19 +136,27 @@ judged as (
             when sharers.referrer_id = c.member_id then 'own_code'
             when sharer_seen.visitor_id is not null or shared_on.visitor_id is not null
                 then 'same_device'
-            when farms.visitor_id is not null and known.member_id is not null then 'device_farm'
-            when known.known_at <= c.clicked_at then 'already_member'
+            when farms.visitor_id is not null then 'device_farm'
+            when
+                known.known_at < c.clicked_at
+                or (known.known_at = c.clicked_at and not c.is_logged_in)
+                then 'already_member'
             when known.known_at > c.clicked_at + $share_window_days * interval 1 day
                 then 'too_late'
         end as reason
     from clicks as c
     left join sharers on sharers.share_code = c.share_code
     left join known on known.member_id = c.member_id
-    left join farms on farms.visitor_id = c.visitor_id
+    left join farms on farms.visitor_id = c.visitor_id and farms.member_id = c.member_id
     left join seen as sharer_seen
-        on sharer_seen.visitor_id = c.visitor_id and sharer_seen.member_id = sharers.referrer_id
+        on sharer_seen.visitor_id = c.visitor_id
+        and sharer_seen.member_id = sharers.referrer_id
+        and sharer_seen.linked_at
+            <= coalesce(known.known_at, c.clicked_at) + $farm_window_days * interval 1 day
     left join shared_on
-        on shared_on.visitor_id = c.visitor_id and shared_on.share_code = c.share_code
+        on shared_on.visitor_id = c.visitor_id
+        and shared_on.share_code = c.share_code
+        and shared_on.shared_at <= c.clicked_at
 ),
 
 valid as (

@@ -66,6 +66,11 @@ def test_a_code_that_stays_in_the_address_is_clicked_once_a_session(touches):
     assert list(found) == ["m0", "m2", "m3"]
 
 
+def test_a_link_that_is_opened_again_after_another_is_a_click_again(touches):
+    a, b = ({"event_name": "Page", "share_code": code} for code in "ab")
+    assert list(touches(a, b, b, a)) == ["m0", "m1", "m3"]
+
+
 def test_clicks_without_a_session_are_each_their_own(touches):
     page = {"event_name": "Page", "share_code": "c", "session_id": None}
     assert list(touches(page, page)) == ["m0", "m1"]

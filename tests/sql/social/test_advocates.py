@@ -104,6 +104,10 @@ def test_clicks_in_bad_faith_reach_nobody_and_are_no_votes(pool, advocates, vote
     pool.click("a", "06 08:00", 101, by=1)
     pool.known(2, "06 10:00", 101)
     pool.click("a", "06 09:00", 101)
+    # A farm on device 103.
+    pool.click("a", "06 09:00", 103)
+    for member in (3, 4, 5):
+        pool.known(member, "06 10:00", 103)
     assert advocates()[1]["reach"] == 0
     assert votes() == {}
 

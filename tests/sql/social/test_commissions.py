@@ -52,6 +52,7 @@ def test_without_rates_nobody_earns(chain, earned):
 def test_one_rate_is_one_level(chain, earned):
     chain.order("o", "10 10:00", 4, 100)
     assert list(earned(commission_rates=[0.1])) == [("o", 1)]
+    assert list(earned(commission_rates=[0, 0.1])) == [("o", 2)]
 
 
 def test_bringing_somebody_pays_nothing_by_itself(chain, earned):

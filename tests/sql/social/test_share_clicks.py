@@ -121,6 +121,39 @@ def test_a_click_of_somebody_logged_in_on_a_shared_tablet_is_hers(shared):
     assert shared.clicks() == {(click, 3): refused("already_member")}
 
 
+def test_what_happens_on_the_device_later_undoes_no_binding(shared):
+    shared.known(3, "06 10:00", 103)
+    click = shared.click("a", "06 09:00", 103)
+    # The sharer logs in there, and a farm moves in, weeks later.
+    shared.seen[103][1] = at("30 00:00")
+    for member in (4, 5, 6):
+        shared.known(member, "20 10:00", 103)
+    assert shared.clicks()[click, 3] == BOUND
+
+
+def test_members_who_log_in_on_a_borrowed_device_are_no_farm(shared):
+    shared.known(3, "06 10:00", 103)
+    click = shared.click("a", "06 09:00", 103)
+    for member, day in ((7, 8), (8, 9)):
+        shared.known(member, "01 00:00")
+        shared.seen[103][member] = at(f"{day:02} 00:00")
+    # They were members long before; of newcomers there is one.
+    assert shared.clicks(farm_window_days=3)[click, 3] == BOUND
+
+
+def test_a_click_that_is_the_first_sign_of_her_name_binds(shared):
+    shared.known(3, "06 09:00", 103)
+    click = shared.click("a", "06 09:00", 103, by=3)
+    assert shared.clicks() == {(click, 3): BOUND}
+
+
+def test_who_forwards_the_link_she_came_by_stays_bound(shared):
+    shared.known(3, "06 10:00", 103)
+    click = shared.click("a", "06 09:00", 103)
+    shared.share("a", "07 09:00", 103, by=3)
+    assert shared.clicks()[click, 3] == BOUND
+
+
 def test_three_on_one_device_within_a_week_are_a_farm(shared):
     clicks = []
     for member, day in ((3, 6), (4, 8), (5, 13)):
