@@ -390,6 +390,14 @@ class Social(Declared):
     damping: Annotated[float, Field(gt=0, lt=1)] = 0.85
     commission: Commission = Commission()
 
+    @model_validator(mode="after")
+    def _clicks_are_over(self) -> "Social":
+        if self.k_maturity_days < self.window_days:
+            raise ValueError(
+                f"expected 'k_maturity_days' of {self.window_days} or more: so long a click counts"
+            )
+        return self
+
 
 class Push(Declared):
     """What holds for every campaign."""

@@ -39,6 +39,7 @@ def loaded(tmp_path: Path, **sections: Mapping[str, Any]) -> Shop:
             "Tuple should have at most 2 items",
         ),
         ({"social": {"commission": {"rates": [0.4, 0.2]}}}, "add up to 0.6; expected 0.5 at most"),
+        ({"social": {"window_days": 30}}, "'social': expected 'k_maturity_days' of 30 or more"),
         ({"social": {"group_size": 1}}, "greater than or equal to 2"),
     ],
 )
