@@ -44,7 +44,7 @@ _NEUTRAL = {
     "decimal(18, 4)": "0",
 }
 # Of each table, what is not neutral. Members are 1 to $members; the one tenth that came first were
-# brought by nobody. $seed moves the draws; hash() is DuckDB's and the same everywhere.
+# brought by nobody. hash() is DuckDB's and the same everywhere.
 _POOL: tuple[tuple[Contract, str], ...] = (
     (
         clean.IDENTITIES,
