@@ -111,3 +111,47 @@ def calibration_curve(groups: pl.DataFrame) -> str:
         .encode(x="predicted:Q", y="observed:Q")
     )
     return _markdown(title, diagonal + curves)
+
+
+def tracking_plot(weeks: pl.DataFrame) -> str:
+    """Cumulative repeat orders as they came and as the model has them; the rule is the split.
+
+    Args:
+        weeks: week, actual_repeats, expected_repeats, is_holdout, a row for each week.
+    """
+    title = "Repeat orders so far"
+    lines = weeks.select(
+        "week",
+        "is_holdout",
+        pl.col("actual_repeats").cast(pl.Float64).alias("actual"),
+        pl.col("expected_repeats").alias("expected"),
+    ).unpivot(["actual", "expected"], index=["week", "is_holdout"], variable_name="orders")
+    chart = (
+        alt.Chart(lines, title=title, width=460, height=240)
+        .mark_line()
+        .encode(x="week:Q", y=alt.Y("value:Q", title=None), color="orders:N")
+    )
+    split = weeks.filter("is_holdout").select(pl.col("week").min() - 0.5).drop_nulls()
+    rule = alt.Chart(split).mark_rule(color="grey", strokeDash=[4, 4]).encode(x="week:Q")
+    return _markdown(title, chart + rule)
+
+
+def transition_matrix(stages: pl.DataFrame) -> str:
+    """Of the members in a stage, how many were where a month later.
+
+    Args:
+        stages: from_stage, to_stage, rate (NULL where nobody was).
+    """
+    title = "Stage at the start and at the end of the last whole month"
+    rates = stages.with_columns(pl.col("rate").cast(pl.Float64)).drop_nulls("rate")
+    cells = alt.Chart(rates, title=title, width=360, height=280).encode(
+        x=alt.X("to_stage:N", title="at the end", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("from_stage:N", title="at the start"),
+    )
+    colours = cells.mark_rect().encode(
+        # Beyond 1, so that the darkest cell still lets its number be read.
+        color=alt.Color("rate:Q", scale=alt.Scale(scheme="blues", domain=[0, 1.5]), legend=None)
+    )
+    return _markdown(
+        title, colours + cells.mark_text().encode(text=alt.Text("rate:Q", format=".0%"))
+    )

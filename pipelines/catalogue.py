@@ -14,6 +14,8 @@ import assets.raw.assets
 import assets.raw.contracts
 import assets.recommend.assets
 import assets.recommend.contracts
+import assets.social.assets
+import assets.social.contracts
 import assets.tags.assets
 import assets.tags.contracts
 import assets.value.assets
@@ -27,6 +29,7 @@ STAGES: dict[str, tuple[ModuleType, ModuleType]] = {
     "tags": (assets.tags.contracts, assets.tags.assets),
     "recommend": (assets.recommend.contracts, assets.recommend.assets),
     "value": (assets.value.contracts, assets.value.assets),
+    "social": (assets.social.contracts, assets.social.assets),
     "push": (assets.push.contracts, assets.push.assets),
     "measure": (assets.measure.contracts, assets.measure.assets),
 }

@@ -1,5 +1,6 @@
 """Blocking checks: one set per contract, generated, and the few that span tables."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,10 @@ from assets.clean.contracts import DUPLICATES, EVENTS, MEMBERS, ORDERS
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
 from assets.raw.contracts import LOADS, PRODUCTS, REJECTED_RECORDS
 from assets.recommend.contracts import MODEL_METRICS
+from assets.social.contracts import COMMISSIONS, REFERRALS
+from assets.sql_asset import upstream_of
 from assets.tags.contracts import PRODUCT_TAGS
+from assets.value.contracts import CLV, GROWTH_ACCOUNTING, LIFECYCLE_HISTORY
 from resources.contract import Contract
 from resources.shop import ShopConfig
 from resources.warehouse import Warehouse, read_sql
@@ -163,6 +167,65 @@ def orders_reconcile_with_source(shop: ShopConfig, warehouse: Warehouse) -> dg.A
         description=None
         if declared == total
         else f"the parts add up to {total}, the sources declare {declared}: lines were lost",
+    )
+
+
+def finds_nothing(question: str, contract: Contract) -> dg.AssetChecksDefinition:
+    """Blocks unless sql/checks/<question>.sql, whose rows say what is wrong, has none."""
+    sql = read_sql(f"checks/{question}.sql")
+
+    @dg.asset_check(
+        name=question,
+        asset=contract.asset_key,
+        additional_deps=upstream_of(sql, contract),
+        description=sql.removeprefix("-- ").partition("?")[0] + "?",
+        blocking=True,
+        pool="warehouse",
+    )
+    def look(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
+        with warehouse.connect() as session:
+            wrong = session.rows(sql, shop.parameters(session))
+        return dg.AssetCheckResult(
+            passed=not wrong,
+            severity=_ERROR,
+            metadata={"found": len(wrong)},
+            description=f"{contract.name}: {question.replace('_', ' ')} fails {len(wrong)} times, "
+            f"first {wrong[0][0]}"
+            if wrong
+            else None,
+        )
+
+    return look
+
+
+stages_follow_one_another = finds_nothing("stages_follow_one_another", LIFECYCLE_HISTORY)
+periods_follow_one_another = finds_nothing("periods_follow_one_another", GROWTH_ACCOUNTING)
+referrals_form_trees = finds_nothing("referrals_form_trees", REFERRALS)
+commissions_stay_within_rates = finds_nothing("commissions_stay_within_rates", COMMISSIONS)
+
+
+@dg.asset_check(asset=CLV.asset_key, pool="warehouse")
+def value_is_independent_of_frequency(
+    shop: ShopConfig, warehouse: Warehouse
+) -> dg.AssetCheckResult:
+    """Who orders often does not spend another amount per order, as Gamma-Gamma has it."""
+    limit = shop.declared.clv.max_correlation
+    with warehouse.connect() as session:
+        found = session.scalar(
+            "select corr(frequency, monetary_value) from value.clv"
+            " where frequency > 0 and monetary_value > 0 and method <> 'fallback'"
+        )
+    # Of one member, of equal ones, or without the model, there is none.
+    correlation = 0.0 if found is None or math.isnan(found) else float(found)
+    passed = abs(correlation) <= limit
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"correlation": correlation, "limit": limit},
+        description=None
+        if passed
+        else f"frequency and value correlate by {correlation:.2f}, over the {limit:g} of "
+        "clv.max_correlation: predicted_clv is too even",
     )
 
 

@@ -18,6 +18,7 @@ from pipelines.jobs import JOBS  # noqa: E402
 from pipelines.schedules import schedules  # noqa: E402
 from pipelines.sensors import after_upstream_sensor, landing_files  # noqa: E402
 from resources.config.campaigns import load_campaigns  # noqa: E402
+from resources.config.funnels import load_funnels  # noqa: E402
 from resources.config.shop import load_shop  # noqa: E402
 from resources.config.sources import load_sources  # noqa: E402
 from resources.home import Home  # noqa: E402
@@ -49,6 +50,7 @@ def build_definitions(
     shop = load_shop(config)
     load_sources(config)
     load_campaigns(config)
+    load_funnels(config)
     place = Home(path=str(home))
     keyring = Keyring(home=str(home), is_simulated=shop.simulation is not None)
     every = contracts()
@@ -57,6 +59,11 @@ def build_definitions(
         checks.every_record_is_accounted_for,
         checks.currencies_have_rates,
         checks.orders_reconcile_with_source,
+        checks.value_is_independent_of_frequency,
+        checks.stages_follow_one_another,
+        checks.periods_follow_one_another,
+        checks.referrals_form_trees,
+        checks.commissions_stay_within_rates,
         checks.messages_may_be_sent,
         checks.model_beats_popularity,
     ]

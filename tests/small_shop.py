@@ -27,6 +27,8 @@ def small_config(folder: Path) -> Path:
     path = folder / "shop.yaml"
     shop = yaml.safe_load(path.read_text(encoding="utf-8"))
     shop["simulation"] |= {"members": 300, "products": 80, "days": 10}
+    # Enough for the models of lifetime value, and for a backtest of them.
+    shop["clv"] = {"min_buyers": 50}
     shop["recommend"] |= {"factors": 8, "iterations": 3, "holdout_days": 3}
     path.write_text(yaml.safe_dump(shop, allow_unicode=True), encoding="utf-8")
     return folder

@@ -299,7 +299,7 @@ def test_killed_runs_leave_no_trace(
         assert sum(victim.n_killed_at_work for victim in victims) >= 60
         list(threads.map(Victim.suffers_wholly, victims))
     assert sum(victim.n_killed_wholly for victim in victims) >= N_HOMES
-    later = ["features", "tags", "recommend", "value", "push", "measure"]
+    later = ["features", "tags", "recommend", "value", "social", "push", "measure"]
     for victim in victims:
         assert_same(victim.home, finished, ["raw", "clean", *later])
         assert_nothing_is_left(victim.home)

@@ -15,10 +15,12 @@ import polars as pl
 import pytest
 import yaml
 
+from benchmarks.truth import compare_sharing
 from pipelines.catalogue import STAGES
 from pipelines.definitions import ROOT
 from pipelines.runs import RunFailed
 from resources.home import Home
+from resources.keys import Keys
 from resources.sources.files import SourceError
 from resources.warehouse import Database
 from tests.checksums import fingerprints
@@ -58,6 +60,16 @@ def test_dirt_is_found_in_the_amounts_that_were_put_in(finished: Home, landing: 
     assert copies == totals["duplicates"]
 
 
+def test_who_brought_whom_is_as_it_truly_was(finished: Home, landing: Path) -> None:
+    keys = Keys.derived_from((finished.folder / "secret").read_text(encoding="utf-8").strip())
+    with Database(finished.warehouse).connect(read_only=True) as session:
+        found = list(compare_sharing(landing.parent / "truth", keys, session))
+    assert sum("refused" in what for what, _, _ in found) == 3
+    for what, true, told in found:
+        assert true > 0, what
+        assert 0.95 <= told / true <= 1, what
+
+
 def test_running_again_changes_nothing(
     tmp_path: Path, config: Path, landing: Path, finished: Home
 ) -> None:
@@ -92,7 +104,7 @@ def test_split_renamed_and_resent_files_end_in_the_same_events(
         (folder / f"{file.stem}-b.jsonl").write_bytes(b"".join(lines[half:]))
         file.unlink()
     run(config, home)
-    stages = ["features", "tags", "value"]
+    stages = ["features", "tags", "value", "social"]
     assert fingerprints(home.warehouse, stages) == fingerprints(finished.warehouse, stages)
 
 
@@ -201,7 +213,7 @@ def test_too_many_rejects_stop_the_run_before_anything_changes(
     days = sorted((home.landing / "events").glob("*.jsonl"))
     last = dt.date.fromisoformat(days[-1].stem)
     run(config, home, last=last - dt.timedelta(days=1))
-    before = fingerprints(home.warehouse, ["clean", "features", "value", "push"])
+    before = fingerprints(home.warehouse, ["clean", "features", "value", "social", "push"])
     published = home.analytics.read_bytes()
     lines = days[-1].read_bytes().splitlines(keepends=True)
     days[-1].write_bytes(b"".join(lines) + b'{"oops\n' * (len(lines) // 10))
@@ -212,7 +224,7 @@ def test_too_many_rejects_stop_the_run_before_anything_changes(
     assert "not a JSON object" in message
     assert days[-1].name in message
     assert "\n" not in message
-    assert fingerprints(home.warehouse, ["clean", "features", "value", "push"]) == before
+    assert fingerprints(home.warehouse, ["clean", "features", "value", "social", "push"]) == before
     assert home.analytics.read_bytes() == published
     days[-1].write_bytes(b"".join(lines))
     run(config, home)

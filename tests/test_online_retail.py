@@ -57,7 +57,7 @@ def published(trial: Trial) -> Generator[Session]:
 
 def test_every_check_that_can_stop_a_run_passed(trial: Trial) -> None:
     # A failed blocking check raises in the fixture; here it is that there were any, per stage.
-    stages = ("raw", "clean", "features", "tags", "recommend", "value", "push")
+    stages = ("raw", "clean", "features", "tags", "recommend", "value", "social", "push")
     assert {stage for stage in stages if trial.report.checks_passed[stage] == 0} == set()
 
 

@@ -188,6 +188,7 @@ EVENTS = Contract(
         Column("is_test", "boolean", "An order event of a test order; it counts nowhere"),
         Column("n_products", "bigint", "Products that an order event lists", nullable=True),
         Column("share_code", "varchar", "The share it came through or made", nullable=True),
+        Column("group_id", "varchar", "The group order (拼团) it belongs to", nullable=True),
         Column("campaign_id", "varchar", "The campaign it came through", nullable=True),
         CHANNEL.optional(),
         Column("country", "varchar", "ISO 3166 country of the client", nullable=True),

@@ -1,6 +1,8 @@
 """Members by day, by product and as of now: the last tables that read events."""
 
 from assets.columns import (
+    CHANNEL,
+    EVENT_DATE,
     MEMBER_ID,
     N_CARTS,
     N_ORDERS,
@@ -29,8 +31,75 @@ MEMBER_DAYS = Contract(
         Column("n_sessions", "bigint", "Sessions begun"),
         money("net_revenue", "Net revenue of the orders of that date"),
         money("margin", "Margin of the orders of that date"),
+        Column("first_date", "date", "Her first active day"),
+        Column("previous_date", "date", "Her active day before", nullable=True),
+        Column("period_marks", "integer", "What retention asks of the days around it, as bits"),
     ),
     description="Days on which she did something, without bots; orders by order date.",
+)
+
+ORDER_DAYS = Contract(
+    schema="features",
+    table="order_days",
+    grain="member and date with an order",
+    key=("member_id", "date"),
+    columns=(
+        MEMBER_ID,
+        Column("date", "date", "Calendar date in the shop's time zone"),
+        Column("nth", "bigint", "Her how manyth, from 1"),
+        Column("first_date", "date", "Her first"),
+        Column("previous_order_date", "date", "The one before", nullable=True),
+        Column("gap_days", "bigint", "Since the one before", unit="days", nullable=True),
+        Column(
+            "median_gap_days", "double", "Median of her gaps so far", unit="days", nullable=True
+        ),
+        Column("next_order_date", "date", "The one after", nullable=True),
+        money("net_revenue", "Net revenue of the orders of that date"),
+        money("margin", "Margin of the orders of that date"),
+    ),
+    description="The days of features.member_days with an order, in their order.",
+    claims={"the_first_has_none_before": "(nth = 1) = (previous_order_date is null)"},
+)
+
+FUNNEL_EVENTS = Contract(
+    schema="features",
+    table="funnel_events",
+    grain="funnel, event of a member and step it meets",
+    key=("funnel", "member_id", "nth", "step"),
+    columns=(
+        Column("funnel", "varchar", "The funnel, as funnels.yaml names it"),
+        MEMBER_ID,
+        Column("nth", "bigint", "Her how manyth event, from 1"),
+        Column("step", "integer", "The step it meets, from 1; below 0: the exclusion, -1 first"),
+        Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
+        Column("is_newest", "boolean", "No event of hers follows"),
+    ),
+    description="The events that funnels ask for, without bots.",
+    is_published=False,
+)
+
+SHARE_TOUCHES = Contract(
+    schema="features",
+    table="share_touches",
+    grain="message with a share code or a group",
+    key=("message_id",),
+    columns=(
+        Column("message_id", "varchar", "The event's message"),
+        Column("kind", "varchar", "What happened", accepts=("share", "click", "order")),
+        Column("share_code", "varchar", "The share it came through or made", nullable=True),
+        Column("group_id", "varchar", "The group order it belongs to", nullable=True),
+        MEMBER_ID,
+        Column("visitor_id", "bigint", "The device (without one: the user)", nullable=True),
+        Column("is_logged_in", "boolean", "It came with a user id"),
+        Column("session_id", "bigint", "Its session", nullable=True),
+        PRODUCT_ID.optional(),
+        Column("order_id", "varchar", "The order it speaks of", nullable=True),
+        CHANNEL.optional(),
+        Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
+        EVENT_DATE,
+    ),
+    description="Shares, what came of them, and group orders, without bots.",
+    is_published=False,
 )
 
 MEMBER_PRODUCTS = Contract(

@@ -1,11 +1,17 @@
 """What members are worth, where they are in their life with the shop, who stays."""
 
+from typing import get_args
+
 from assets.columns import MEMBER_ID, N_ORDERS, money, share
 from assets.owners import GROWTH
+from resources.config.shop import Strategies, Strategy
 from resources.contract import Column, Contract
 
-STAGES = ("prospect", "new", "active", "dormant", "churn_risk", "lost", "resurrected")
-STRATEGIES = ("acquisition", "retention", "conversion", "loyalty")
+STAGES = tuple(Strategies.model_fields)
+STRATEGIES = get_args(Strategy)
+METHODS = ("bg_nbd_gamma_gamma", "mbg_nbd_gamma_gamma", "fallback")
+UNITS = ("day", "week", "month")
+_IN_BASE = "base currency"
 
 CLV = Contract(
     schema="value",
@@ -32,8 +38,50 @@ CLV = Contract(
             "Discounted margin expected within the horizon",
             unit="base currency",
         ),
-        Column("method", "varchar", "Which model", accepts=("bg_nbd_gamma_gamma", "fallback")),
+        Column("method", "varchar", "Which model", accepts=METHODS),
         Column("converged", "boolean", "The fit converged to a believable optimum"),
+        Column(
+            "predicted_clv_low",
+            "double",
+            "Lower bound of this expectation, 95 %",
+            _IN_BASE,
+            nullable=True,
+        ),
+        Column(
+            "predicted_clv_high",
+            "double",
+            "Upper bound of this expectation, 95 %",
+            _IN_BASE,
+            nullable=True,
+        ),
+        Column("total_clv", "double", "Margin so far and expected", _IN_BASE),
+        Column("average_order_value", "double", "Mean margin of an order day", _IN_BASE),
+        Column(
+            "average_gap_days", "double", "Mean gap between order days", unit="days", nullable=True
+        ),
+        Column(
+            "next_order_date",
+            "date",
+            "Date by which an order is as likely as not; NULL where none is within the horizon",
+            nullable=True,
+        ),
+        share("churn_probability", "Probability that she will never order again").optional(),
+        Column(
+            "churn_risk",
+            "varchar",
+            "The same in words; NULL without a model",
+            nullable=True,
+            accepts=("low", "medium", "high"),
+        ),
+        Column(
+            "churn_risk_date",
+            "date",
+            "First date on which P(alive) lay, or without an order will lie, below "
+            "lifecycle.min_p_alive; NULL where never. value.lifecycle heeds it for repeat buyers",
+            nullable=True,
+        ),
+        Column("is_penalised", "boolean", "The fit lay on a flat ridge and was held by a prior"),
+        Column("parameters_of", "varchar", "Whose fit: pooled, or the cohort's value"),
     ),
     description="Customer lifetime value: sum over months of r_t / (1 + r)^t.",
     owner=GROWTH,
@@ -41,7 +89,86 @@ CLV = Contract(
         "recency_is_at_most_t": "recency between 0 and T",
         "predictions_are_not_negative": "predicted_clv >= 0 and expected_orders >= 0",
         "p_alive_is_a_share": "p_alive is null or p_alive between 0 and 1",
+        "bounds_enclose_the_prediction": (
+            "predicted_clv_low is null"
+            " or predicted_clv between predicted_clv_low and predicted_clv_high"
+        ),
+        "churn_completes_p_alive": (
+            "churn_probability is not distinct from 1 - p_alive"
+            " and (churn_risk is null) = (p_alive is null)"
+        ),
     },
+)
+
+CLV_PARAMETERS = Contract(
+    schema="value",
+    table="clv_parameters",
+    grain="model, cohort and parameter",
+    key=("model", "cohort", "parameter"),
+    columns=(
+        Column("model", "varchar", "Which", accepts=("bg_nbd", "mbg_nbd", "gamma_gamma")),
+        Column("cohort", "varchar", "Whose fit: pooled, or the cohort's value"),
+        Column("parameter", "varchar", "As its authors call it; times in weeks"),
+        Column("value", "double", "Where the likelihood is highest"),
+        Column(
+            "ci_low",
+            "double",
+            "All seven of a fit hold at 95 %, times known to the day",
+            nullable=True,
+        ),
+        Column("ci_high", "double", "The upper bound; NULL on a flat ridge", nullable=True),
+        Column("standard_error", "double", "Of the logarithm, by the Hessian", nullable=True),
+        Column("n_members", "bigint", "Members it was fitted to"),
+        Column("log_likelihood", "double", "At the value"),
+        Column("converged", "boolean", "The fit converged to a believable optimum"),
+        Column("is_ridge", "boolean", "The data do not bound a parameter"),
+        Column("is_penalised", "boolean", "A prior held the parameters"),
+        Column("message", "varchar", "The outcome in one line"),
+    ),
+    description="What the models of value.clv were fitted to, and how sure that is.",
+    owner=GROWTH,
+    claims={"intervals_enclose_their_value": "ci_low is null or value between ci_low and ci_high"},
+)
+
+CLV_BACKTEST = Contract(
+    schema="value",
+    table="clv_backtest",
+    grain="number of repeat orders before the holdout",
+    key=("bucket",),
+    columns=(
+        Column("bucket", "varchar", "Repeat order days at the split: 0 to 6, 7+, or all"),
+        Column("n_members", "bigint", "Members who had ordered by the split"),
+        Column("calibration_orders", "bigint", "Repeat order days before the split"),
+        Column("actual_orders", "bigint", "Order days since"),
+        Column("expected_orders", "double", "Order days that were expected since"),
+        Column(
+            "error_rate", "double", "Expected over actual, less one; NULL if none", nullable=True
+        ),
+        Column("mae", "double", "Mean absolute error per member", unit="order days"),
+        Column("actual_value", "double", "Margin of the order days since", _IN_BASE),
+        Column("predicted_value", "double", "Margin that was expected of them", _IN_BASE),
+    ),
+    description=(
+        "The models as they were clv.holdout_days ago, against what came since. Orders given back "
+        "since are none on either side: what was known of them then is not kept."
+    ),
+    owner=GROWTH,
+)
+
+CLV_TRACKING = Contract(
+    schema="value",
+    table="clv_tracking",
+    grain="week since the first order",
+    key=("week",),
+    columns=(
+        Column("week", "integer", "From 1"),
+        Column("week_date", "date", "Its last day"),
+        Column("actual_repeats", "bigint", "Repeat order days so far"),
+        Column("expected_repeats", "double", "The same as the model has it"),
+        Column("is_holdout", "boolean", "The model was not fitted to it"),
+    ),
+    description="Cumulative repeat orders against those of the model fitted up to the split.",
+    owner=GROWTH,
 )
 
 RFM = Contract(
@@ -87,21 +214,62 @@ LIFECYCLE = Contract(
     owner=GROWTH,
 )
 
+LIFECYCLE_HISTORY = Contract(
+    schema="value",
+    table="lifecycle_history",
+    grain="identified member and stage she entered",
+    key=("member_id", "entered_date"),
+    columns=(
+        MEMBER_ID,
+        Column("entered_date", "date", "First date at whose midnight she stood in the stage"),
+        Column("left_date", "date", "The next stage's entered_date; NULL: now", nullable=True),
+        Column("stage", "varchar", "Where she was", accepts=STAGES),
+        Column("previous_stage", "varchar", "Where she was before", nullable=True, accepts=STAGES),
+        Column("strategy", "varchar", "What to do about it", accepts=STRATEGIES),
+    ),
+    description="On each date a member is in one stage: entered_date <= date < left_date.",
+    owner=GROWTH,
+    claims={"a_stage_lasts_a_day_or_more": "left_date is null or left_date > entered_date"},
+)
+
+LIFECYCLE_TRANSITIONS = Contract(
+    schema="value",
+    table="lifecycle_transitions",
+    grain="month, stage at its start and stage at its end",
+    key=("month_date", "from_stage", "to_stage"),
+    columns=(
+        Column("month_date", "date", "First day of the month"),
+        Column("from_stage", "varchar", "Stage at its start", accepts=STAGES),
+        Column("to_stage", "varchar", "Stage at its end, or now", accepts=STAGES),
+        Column("n_members", "bigint", "Members"),
+        share("rate", "Of those in from_stage at the start; NULL if nobody was").optional(),
+        Column("is_complete", "boolean", "The month is over"),
+    ),
+    description="Every stage against every stage, staying included.",
+    owner=GROWTH,
+    claims={"rate_is_a_share": "rate is null or rate between 0 and 1"},
+)
+
 RETENTION_COHORTS = Contract(
     schema="value",
     table="retention_cohorts",
-    grain="cohort, period and mode",
-    key=("unit", "cohort_date", "period", "mode"),
+    grain="segment, cohort, period and mode",
+    key=("unit", "segment_column", "segment", "cohort_date", "period", "mode"),
     columns=(
-        Column("unit", "varchar", "Length of a period", accepts=("day", "week", "month")),
+        Column("unit", "varchar", "Length of a period", accepts=UNITS),
+        Column("segment_column", "varchar", "all, or a column of clean.members"),
+        Column("segment", "varchar", "Its value as of now; unknown where there is none, or all"),
         Column("cohort_date", "date", "First day of the members' first active period"),
-        Column("period", "integer", "Periods since, from 0"),
+        Column("period", "integer", "Periods since, from 0; brackets are numbered from 0"),
         Column(
             "mode",
             "varchar",
-            "exact: active in that period; on_or_after: in that or a later one",
-            accepts=("exact", "on_or_after"),
+            "exact: active in that period; on_or_after: in that or a later one; bracket: in any "
+            "period of the bracket; consecutive: in that and every one before",
+            accepts=("exact", "on_or_after", "bracket", "consecutive"),
         ),
+        Column("bracket_start", "integer", "First period of a bracket", nullable=True),
+        Column("bracket_end", "integer", "The period after its last", nullable=True),
         Column("cohort_size", "bigint", "Members of the cohort"),
         Column("retained", "bigint", "Of these, retained; NULL if immature", nullable=True),
         share("rate", "Retained over cohort size; NULL if immature").optional(),
@@ -112,5 +280,74 @@ RETENTION_COHORTS = Contract(
     claims={
         "rate_is_a_share": "rate is null or rate between 0 and 1",
         "immature_cells_are_null": "is_complete = (rate is not null)",
+        "brackets_have_bounds": (
+            "(mode = 'bracket') = (bracket_start is not null)"
+            " and (bracket_start is null) = (bracket_end is null)"
+        ),
+    },
+)
+
+GROWTH_ACCOUNTING = Contract(
+    schema="value",
+    table="growth_accounting",
+    grain="period",
+    key=("unit", "period"),
+    columns=(
+        Column("unit", "varchar", "Length of a period", accepts=UNITS),
+        Column("period", "date", "Its first day"),
+        Column("new", "bigint", "Active for the first time"),
+        Column("returning", "bigint", "Active in the period before, too"),
+        Column("resurrected", "bigint", "Active before, but not in the period before"),
+        Column("went_dormant", "bigint", "Active in the period before, not in this"),
+        Column("active", "bigint", "Active in the period"),
+        Column("active_before", "bigint", "Active in the period before"),
+        Column(
+            "quick_ratio",
+            "double",
+            "New and resurrected over went dormant; NULL if nobody went or the period goes on",
+            nullable=True,
+        ),
+        Column("is_complete", "boolean", "The period is over"),
+    ),
+    description="Where the active members of each period come from, and where they went.",
+    owner=GROWTH,
+    claims={
+        "active_follows_from_the_period_before": (
+            '"active" = active_before + "new" + resurrected - went_dormant'
+        ),
+        "active_is_the_sum_of_its_parts": '"active" = "new" + "returning" + resurrected',
+    },
+)
+
+FUNNELS = Contract(
+    schema="value",
+    table="funnels",
+    grain="funnel and step",
+    key=("funnel", "step"),
+    columns=(
+        Column("funnel", "varchar", "The funnel, as funnels.yaml names it"),
+        Column("step", "integer", "From 1"),
+        Column("step_name", "varchar", "The step, as funnels.yaml names it"),
+        Column("entered", "bigint", "Members at the first step"),
+        Column("converted", "bigint", "Members who came as far as this step"),
+        share("rate_overall", "Converted over entered; NULL if nobody did").optional(),
+        share("rate_step", "Converted over those of the step before").optional(),
+        Column(
+            "median_seconds",
+            "double",
+            "From the first step; NULL for it, and if nobody came",
+            unit="seconds",
+            nullable=True,
+        ),
+        Column("n_open", "bigint", "Not that far yet, but still within the window"),
+    ),
+    description="How far members come, each by her best attempt, within the funnel's window.",
+    owner=GROWTH,
+    claims={
+        "no_more_leave_than_entered": "converted <= entered",
+        "rates_are_shares": (
+            "(rate_overall is null or rate_overall between 0 and 1)"
+            " and (rate_step is null or rate_step between 0 and 1)"
+        ),
     },
 )

@@ -6,15 +6,18 @@ members as Gamma(q, v). It takes the value of an order to be independent of how 
 orders; ``correlation`` checks that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, psi  # pyright: ignore[reportMissingTypeStubs]
 
-from assets.value.bg_nbd import Floats, maximise
+from assets.value.bg_nbd import Objective, maximise
+from assets.value.intervals import Floats
 
 _STARTS = np.log([[2.0, 2.0, 1.0], [6.0, 4.0, 0.5], [1.0, 1.5, 1.0], [0.5, 8.0, 8.0]])
+# Above so many repeaters the starts are tried on so many of them.
+_SCOUTED_MEMBERS, _MANY_MEMBERS = 2_000, 8_000
 
 
 class Likelihood:
@@ -87,6 +90,8 @@ class GammaGamma:
         n_members: repeaters that were fitted.
         is_ridge: whether a parameter ran away because the data do not bound it, as happens where
             all orders have one value.
+        covariance: of the log-parameters, shape (3, 3); None where they are not an interior
+            maximum.
     """
 
     p: float
@@ -97,6 +102,7 @@ class GammaGamma:
     message: str
     n_members: int
     is_ridge: bool = False
+    covariance: Floats | None = field(default=None, compare=False, repr=False)
 
     def expected_value(self, frequency: ArrayLike, monetary_value: ArrayLike) -> Floats:
         """Compute the expected value of a member's orders (paper, eq. 5).
@@ -118,9 +124,31 @@ class GammaGamma:
             ValueError: shapes differ, or a number that is needed is negative or not finite.
         """
         x, m = _checked(frequency, monetary_value)
-        weight = self.p * x + self.q
         spend = self.p * (self.v + x * np.maximum(m, 0.0))
-        return spend / np.where(weight > 1.0, weight - 1.0, weight + 1.0)
+        return spend / self._weight(x)
+
+    def log_slopes(self, frequency: ArrayLike, monetary_value: ArrayLike) -> Floats:
+        """Compute how the logarithm of the expected value follows the log-parameters.
+
+        Args:
+            frequency: repeat order days, shape (n_members,).
+            monetary_value: as for ``expected_value``.
+
+        Returns:
+            Slopes by log p, log q and log v, shape (n_members, 3).
+
+        Raises:
+            ValueError: shapes differ, or a number that is needed is negative or not finite.
+        """
+        x, m = _checked(frequency, monetary_value)
+        weight, spend = self._weight(x), x * np.maximum(m, 0.0)
+        share_of_prior = self.v / np.maximum(self.v + spend, np.finfo(np.float64).tiny)
+        return np.column_stack((1.0 - self.p * x / weight, -self.q / weight, share_of_prior))
+
+    def _weight(self, x: Floats) -> Floats:
+        """Compute the denominator of the mean, or of the mode where there is no mean."""
+        weight = self.p * x + self.q
+        return np.where(weight > 1.0, weight - 1.0, weight + 1.0)
 
 
 def fit(frequency: ArrayLike, monetary_value: ArrayLike) -> GammaGamma:
@@ -145,13 +173,21 @@ def fit(frequency: ArrayLike, monetary_value: ArrayLike) -> GammaGamma:
 
     # Values around 1 make the starting points and the bounds independent of the currency.
     scale = 1.0 / float(m.mean())
-    likelihood = Likelihood(x, m * scale)
 
-    def negative_mean(log_parameters: Floats) -> tuple[float, Floats]:
-        value, gradient = likelihood.evaluate(log_parameters)
-        return -value / x.size, -gradient / x.size
+    def of_every(step: int) -> tuple[Likelihood, Objective]:
+        likelihood = Likelihood(x[::step], m[::step] * scale)
 
-    maximum = maximise(negative_mean, _STARTS, ("p", "q", "v"))
+        def negative_mean(log_parameters: Floats) -> tuple[float, Floats]:
+            value, gradient = likelihood.evaluate(log_parameters)
+            return -value / likelihood.n_members, -gradient / likelihood.n_members
+
+        return likelihood, negative_mean
+
+    likelihood, negative_mean = of_every(1)
+    scout = None
+    if x.size > _MANY_MEMBERS:
+        scout = of_every(x.size // _SCOUTED_MEMBERS)[1]
+    maximum = maximise(negative_mean, _STARTS, ("p", "q", "v"), x.size, scout)
     p, q, v = (float(each) for each in np.exp(maximum.log_parameters))
     message = maximum.message
     if q <= 1.0:
@@ -166,6 +202,7 @@ def fit(frequency: ArrayLike, monetary_value: ArrayLike) -> GammaGamma:
         message=message,
         n_members=x.size,
         is_ridge=maximum.is_ridge,
+        covariance=maximum.covariance,
     )
 
 

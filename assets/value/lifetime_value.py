@@ -5,16 +5,18 @@ from the models: orders expected by BG/NBD in that period, times the value expec
 Gamma-Gamma. A shop too young or too small for the models gets a plain rate instead.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from assets.value.bg_nbd import BgNbd, Floats, distinct_histories
+from assets.value.bg_nbd import BgNbd, distinct_histories
 from assets.value.gamma_gamma import GammaGamma
+from assets.value.intervals import Floats
 
 # How many orders the shop's mean weighs against a member's own.
 _PRIOR_ORDERS = 1.0
+_STEP = 1e-4
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,22 @@ class DataGate:
         min_buyers: members with an order.
         min_days: days from the shop's first order to the observation.
         min_orders: order days that at least one member must have.
+        max_idle_days: days that may have passed since the shop's last order.
     """
 
     min_buyers: int = 500
     min_days: int = 180
     min_orders: int = 3
+    max_idle_days: int = 30
 
-    def reason(self, n_buyers: int, n_days: int, max_orders: int) -> str | None:
+    def reason(self, n_buyers: int, n_days: int, max_orders: int, idle_days: int) -> str | None:
         """Say what the shop lacks.
 
         Args:
             n_buyers: members with an order.
             n_days: days from the shop's first order to the observation.
             max_orders: order days of the most frequent member.
+            idle_days: days from the shop's last order to the observation.
 
         Returns:
             The first thing that is missing, in one line, or None if the models may be used.
@@ -48,6 +53,8 @@ class DataGate:
             return f"{n_days} days of orders, {self.min_days} needed"
         if max_orders < self.min_orders:
             return f"no member with {self.min_orders} orders, the most is {max_orders}"
+        if idle_days > self.max_idle_days:
+            return f"no order for {idle_days} days, {self.max_idle_days} allowed"
         return None
 
 
@@ -122,9 +129,55 @@ def predicted(
     _check_horizon(periods, period_length)
     histories = distinct_histories(frequency, recency, T)
     ends = np.arange(1, periods + 1) * period_length
-    orders_by = bg_nbd.expected_purchases(ends, histories.frequency, histories.recency, histories.T)
+    orders_by = bg_nbd.expected_purchases_of(histories, ends)
     orders = np.diff(orders_by, axis=1, prepend=0.0) @ discount_factors(periods, monthly_rate)
     return orders[histories.row] * gamma_gamma.expected_value(frequency, monetary_value)
+
+
+def log_slopes(
+    bg_nbd: BgNbd,
+    gamma_gamma: GammaGamma,
+    frequency: ArrayLike,
+    recency: ArrayLike,
+    T: ArrayLike,
+    monetary_value: ArrayLike,
+    *,
+    horizon: float,
+) -> tuple[Floats, Floats]:
+    """Compute how the logarithm of a member's predicted value follows the log-parameters.
+
+    Orders by the end of the horizon stand for the discounted ones, whose slopes are the same but
+    for the little that discounting shifts between early and late months; of those it would take
+    as many evaluations as there are months.
+
+    Args:
+        bg_nbd: the fitted order model.
+        gamma_gamma: the fitted value model.
+        frequency: repeat order days, shape (n_members,).
+        recency: time from first to last order, shape (n_members,).
+        T: time from first order to the observation, shape (n_members,).
+        monetary_value: mean value of a repeat order day, shape (n_members,).
+        horizon: length of the horizon in the time unit of bg_nbd.
+
+    Returns:
+        Slopes by log r, alpha, a, b, shape (n_members, 4), and by log p, q, v, shape
+        (n_members, 3).
+
+    Raises:
+        ValueError: the histories are malformed, or the horizon is not positive.
+    """
+    _check_horizon(1, horizon)
+    histories = distinct_histories(frequency, recency, T)
+    of_orders = np.empty((histories.T.size, 4))
+    # Where next to nobody is left, nothing is expected whatever the parameters.
+    least = np.finfo(np.float64).tiny
+    for column, name in enumerate(("r", "alpha", "a", "b")):
+        logs: list[Floats] = []
+        for step in (_STEP, -_STEP):
+            moved = replace(bg_nbd, **{name: getattr(bg_nbd, name) * np.exp(step)})
+            logs.append(np.log(np.maximum(moved.expected_purchases_of(histories, horizon), least)))
+        of_orders[:, column] = (logs[0] - logs[1]) / (2.0 * _STEP)
+    return of_orders[histories.row], gamma_gamma.log_slopes(frequency, monetary_value)
 
 
 def fallback(

@@ -34,7 +34,7 @@ VARIABLES = (
     "days_since_last_order",
     "offer",
 )
-_AUDIENCE_SCHEMAS = ("clean", "features", "tags", "recommend", "value")
+_AUDIENCE_SCHEMAS = ("clean", "features", "tags", "recommend", "value", "social")
 _AUDIENCE_TABLES = ("raw.products",)
 _AUDIENCE_PARAMETERS = ("as_of", "run_date")
 _CLOCK_OR_CHANCE = re.compile(
@@ -171,7 +171,7 @@ class Cap(NamedTuple):
 class Campaign(Declared):
     """A campaign. Whoever changes one gives it a new version.
 
-    `audience` is one SELECT of member_id over the published tables of clean to value and
+    `audience` is one SELECT of member_id over the published tables of clean to social and
     raw.products, with `$as_of` and `$run_date` as the only instants it can know. `template` is a
     text, or texts by locale, or is left out for `variants`. `budget` is for one run, in the base
     currency as `unit_cost` is. Without `send_hour` every member has her own best hour.

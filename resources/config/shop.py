@@ -221,13 +221,59 @@ class Recommend(Declared):
     new_share: Share = 0.05
 
 
+# Columns of clean.members that members can be told apart by.
+SegmentColumn = Literal["channel", "country", "locale", "birth_year_band"]
+
+
 class Clv(Declared):
-    """Horizon and discount of lifetime value, and when the data suffice for the model."""
+    """Horizon and discount of lifetime value, and when the data suffice for the model.
+
+    They do with so many buyers, so many days from the first order, a member with so many order
+    days, and an order within `max_idle_days`. From `one_time_share` of buyers without a repeat on,
+    a model is used that knows of members who leave after their first order. One fit serves all;
+    with `cohort_column` every value of it that has `min_cohort` buyers gets its own. The backtest
+    fits to what is older than `holdout_days`. Churn is a low, medium or high risk by the two
+    bounds of `risk_bands`. Gamma-Gamma believes that value does not depend on frequency:
+    `max_correlation` is how far that may be from true.
+    """
 
     horizon_months: Annotated[int, Field(gt=0)] = 12
     monthly_discount_rate: Annotated[float, Field(ge=0)] = 0.01
     min_buyers: Annotated[int, Field(ge=1)] = 500
     min_days: Days = 180
+    min_orders: Annotated[int, Field(ge=2)] = 3
+    max_idle_days: Days = 30
+    one_time_share: Share = 0.7
+    min_cohort: Annotated[int, Field(ge=1)] = 1000
+    cohort_column: SegmentColumn | None = None
+    holdout_days: Days = 90
+    max_correlation: Share = 0.3
+    risk_bands: tuple[Share, Share] = (0.33, 0.66)
+
+    @model_validator(mode="after")
+    def _bands_rise(self) -> "Clv":
+        if not self.risk_bands[0] < self.risk_bands[1]:
+            raise ValueError("expected 'risk_bands' to rise, such as [0.33, 0.66]")
+        return self
+
+
+Strategy = Literal["acquisition", "retention", "conversion", "loyalty"]
+
+
+class Strategies(Declared):
+    """What to do about a member, by her stage; of the article's four goals.
+
+    Acquisition wins a first order, or a lost member anew; conversion makes a first order a habit;
+    loyalty keeps it up; retention holds who is slipping away or has just come back.
+    """
+
+    prospect: Strategy = "acquisition"
+    new: Strategy = "conversion"
+    active: Strategy = "loyalty"
+    dormant: Strategy = "retention"
+    churn_risk: Strategy = "retention"
+    lost: Strategy = "acquisition"
+    resurrected: Strategy = "retention"
 
 
 class Lifecycle(Declared):
@@ -239,11 +285,38 @@ class Lifecycle(Declared):
     resurrected_gap_days: Days = 90
     gap_multiple: Positive = 2
     min_p_alive: Share = 0.33
+    strategies: Strategies = Strategies()
 
     @model_validator(mode="after")
     def _days_rise(self) -> "Lifecycle":
         if not self.active_days < self.dormant_days < self.lost_days:
             raise ValueError("expected active_days < dormant_days < lost_days")
+        return self
+
+
+class Retention(Declared):
+    """How far cohorts are followed, and by what they are told apart.
+
+    `brackets` are the bounds, in periods, of the brackets 0, 1 to 2, 3 to 6, 7 to 13 and so on.
+    """
+
+    class Periods(Declared):
+        """The last period that is followed, by unit."""
+
+        day: Annotated[int, Field(gt=0, le=366)] = 30
+        week: Annotated[int, Field(gt=0, le=260)] = 26
+        month: Annotated[int, Field(gt=0, le=120)] = 24
+
+    segments: tuple[SegmentColumn, ...] = ()
+    brackets: tuple[Days, ...] = (1, 3, 7, 14, 30)
+    max_periods: Periods = Periods()
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "Retention":
+        if list(self.brackets) != sorted(set(self.brackets)):
+            raise ValueError("expected rising 'brackets', such as [1, 3, 7]")
+        if len(set(self.segments)) < len(self.segments):
+            raise ValueError("expected different 'segments'")
         return self
 
 
@@ -269,6 +342,65 @@ class Rfm(Declared):
         Segment(name="about_to_sleep", r=2),
         Segment(name="hibernating"),
     )
+
+
+class ScoreWeights(Declared):
+    """What an advocate's score is made of."""
+
+    revenue: Share = 0.5
+    conversion: Share = 0.3
+    reach: Share = 0.2
+
+
+class Commission(Declared):
+    """What a sharer earns of the orders of whom she brought, level by level.
+
+    `rates` are of the first and the second level, of each order's `base`; without any, nobody
+    earns. Two levels at most, and never by head-count: more is a pyramid scheme by law. An amount
+    is payable `hold_days` after the order.
+    """
+
+    rates: Annotated[tuple[Share, ...], Field(max_length=2)] = ()
+    base: Literal["net_revenue", "margin"] = "net_revenue"
+    hold_days: Annotated[int, Field(ge=0)] = 15
+
+    @model_validator(mode="after")
+    def _leaves_half(self) -> "Commission":
+        if sum(self.rates) > 0.5:
+            raise ValueError(f"the rates add up to {sum(self.rates):g}; expected 0.5 at most")
+        return self
+
+
+class Social(Declared):
+    """Who brought whom: what counts as brought, and what it is worth.
+
+    A click counts for `window_days`. More than `accounts_per_device` members who sign up on one
+    device within `farm_window_days` are a farm. A group order (拼团) is complete with `group_size`
+    members within `group_hours`. K is told of periods over for `k_maturity_days`. An advocate is
+    scored from `min_referred_buyers` on, with what she did halved every `half_life_days`;
+    `damping` is PageRank's.
+    """
+
+    window_days: Days = 7
+    max_code_length: Annotated[int, Field(gt=0)] = 32
+    accounts_per_device: Annotated[int, Field(gt=0)] = 2
+    farm_window_days: Days = 7
+    group_size: Annotated[int, Field(ge=2)] = 2
+    group_hours: Annotated[int, Field(gt=0)] = 24
+    k_maturity_days: Days = 14
+    half_life_days: Positive = 30
+    min_referred_buyers: Annotated[int, Field(gt=0)] = 3
+    score_weights: ScoreWeights = ScoreWeights()
+    damping: Annotated[float, Field(gt=0, lt=1)] = 0.85
+    commission: Commission = Commission()
+
+    @model_validator(mode="after")
+    def _clicks_are_over(self) -> "Social":
+        if self.k_maturity_days < self.window_days:
+            raise ValueError(
+                f"expected 'k_maturity_days' of {self.window_days} or more: so long a click counts"
+            )
+        return self
 
 
 class Push(Declared):
@@ -312,6 +444,8 @@ class Shop(Declared):
     clv: Clv = Clv()
     lifecycle: Lifecycle = Lifecycle()
     rfm: Rfm = Rfm()
+    retention: Retention = Retention()
+    social: Social = Social()
     push: Push = Push()
     simulation: SimulationSettings | None = None
 
@@ -348,6 +482,7 @@ class Shop(Declared):
         """The `$parameters` of sql/, as of the end of the newest load date."""
         as_of = self.as_of(load_date)
         weights = self.interest.weights
+        strategies = self.lifecycle.strategies.model_dump()
         return {
             "as_of": as_of,
             "run_date": load_date + dt.timedelta(days=1),
@@ -382,6 +517,24 @@ class Shop(Declared):
             "resurrected_gap_days": self.lifecycle.resurrected_gap_days,
             "gap_multiple": float(self.lifecycle.gap_multiple),
             "min_p_alive": float(self.lifecycle.min_p_alive),
+            "stages": list(strategies),
+            "strategies": list(strategies.values()),
+            "retention_segments": list(self.retention.segments),
+            "retention_brackets": list(self.retention.brackets),
+            "max_days": self.retention.max_periods.day,
+            "max_weeks": self.retention.max_periods.week,
+            "max_months": self.retention.max_periods.month,
+            "share_window_days": self.social.window_days,
+            "max_code_length": self.social.max_code_length,
+            "accounts_per_device": self.social.accounts_per_device,
+            "farm_window_days": self.social.farm_window_days,
+            "group_size": self.social.group_size,
+            "group_hours": self.social.group_hours,
+            "k_maturity_days": self.social.k_maturity_days,
+            "advocate_half_life_days": float(self.social.half_life_days),
+            "commission_rates": [float(rate) for rate in self.social.commission.rates],
+            "commission_base": self.social.commission.base,
+            "commission_hold_days": self.social.commission.hold_days,
             "adult_age": self.push.adult_age,
             "salt": self.push.salt,
             "on_capped": self.push.on_capped,

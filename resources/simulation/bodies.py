@@ -9,7 +9,8 @@ import polars as pl
 
 from resources.simulation.behaviour import Action
 from resources.simulation.draws import Ints, fill
-from resources.simulation.event_log import EventLog
+from resources.simulation.event_log import EventLog, Sharing
+from resources.simulation.groups import Groups
 from resources.simulation.markets import MARKETS, base_rates, minor_units, money_text
 from resources.simulation.sharing import SHARE_CHANNELS, Shares
 from resources.simulation.vocabulary import CATEGORIES, KINDS, SEARCH_SUFFIXES
@@ -29,7 +30,7 @@ class Bodies:
         text: Index of the text of every row, (rows,).
     """
 
-    def __init__(self, world: World, log: EventLog, shares: Shares) -> None:
+    def __init__(self, world: World, log: EventLog, sharing: Sharing) -> None:
         self._world, self._rows = world, log.rows
         self._made: list[pl.Series] = []
         self._n_made = 0
@@ -43,9 +44,9 @@ class Bodies:
         self._add(self._of(Action.SEARCH), searches, log.rows.product)
         self._add(self._of(Action.PAGE), ['"name":"Home"'], np.zeros_like(self.text))
         self._add(self._of(Action.CART), [""], np.zeros_like(self.text))
-        self._add_shares(shares)
+        self._add_shares(sharing.shares, sharing.groups)
         for action in _ABOUT_ORDERS:
-            self._add_orders(action)
+            self._add_orders(action, sharing.groups)
         self._add_members(log)
         self.texts = pl.concat(self._made)
 
@@ -101,19 +102,29 @@ class Bodies:
         text[chosen] = which
         self._add(chosen, inner, text)
 
-    def _add_shares(self, shares: Shares) -> None:
+    @staticmethod
+    def _in_group(groups: Groups, group: Ints) -> pl.Series:
+        """What tells the group, for each index of one; nothing for -1."""
+        texts = groups.ids.to_frame("id").select(pl.format(',"group_id":"{}"', "id")).to_series()
+        nothing = pl.Series([""], dtype=pl.String)
+        return pl.concat([texts, nothing])[np.where(group < 0, len(texts), group)]
+
+    def _add_shares(self, shares: Shares, groups: Groups) -> None:
         frame = pl.DataFrame({
+            "group": self._in_group(groups, shares.group),
             "product_id": self._world.catalogue.ids[shares.product],
             "share_code": shares.codes,
             "share_via": pl.Series(SHARE_CHANNELS)[shares.via],
         })  # fmt: skip
         product = pl.format('"product_id":"{}","share_code":"{}"', "product_id", "share_code")
-        shared = frame.select(pl.format('{},"share_via":"{}"', product, "share_via")).to_series()
+        shared = frame.select(
+            pl.format('{},"share_via":"{}"{}', product, "share_via", "group")
+        ).to_series()
         clicked = frame.select(pl.format('"name":"Shared Product",{}', product)).to_series()
         self._add(self._of(Action.SHARE), shared, self._rows.subject)
         self._add(self._of(Action.CLICK), clicked, self._rows.subject)
 
-    def _add_orders(self, action: Action) -> None:
+    def _add_orders(self, action: Action, groups: Groups) -> None:
         """Order, with its lines where it is completed or refunded."""
         orders, population = self._world.orders, self._world.population
         chosen = self._of(action)
@@ -146,6 +157,7 @@ class Bodies:
             "digits": _DIGITS[market[order]],
             "currency": _CURRENCIES[market[order]],
             "products": products,
+            "group": self._in_group(groups, groups.of_order[order]),
         })  # fmt: skip
         revenue = money_text(pl.col("revenue"), pl.col("digits"))
         inner = {
@@ -153,8 +165,8 @@ class Bodies:
                 '"order_id":"{}","value":{},"currency":"{}"', "order_id", revenue, "currency"
             ),
             Action.ORDER: pl.format(
-                '"order_id":"{}","revenue":{},"currency":"{}","products":[{}]',
-                "order_id", revenue, "currency", "products",
+                '"order_id":"{}","revenue":{},"currency":"{}","products":[{}]{}',
+                "order_id", revenue, "currency", "products", "group",
             ),
             Action.REFUND: pl.format(
                 '"order_id":"{}","currency":"{}","products":[{}]',

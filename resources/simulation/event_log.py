@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,10 +17,13 @@ from resources.simulation.devices import (
     session_starts,
 )
 from resources.simulation.draws import Ints, fill, stream
+from resources.simulation.frauds import Frauds, plant_frauds
+from resources.simulation.groups import Groups, make_groups
 from resources.simulation.orders import CANCELLED
 from resources.simulation.population import CHANNELS
 from resources.simulation.sessions import Sessions, make_browsing, make_sessions
 from resources.simulation.sharing import Shares, make_sharing
+from resources.simulation.visits import Played
 from resources.simulation.world import World
 
 
@@ -69,7 +73,15 @@ def _shifted(rows: Rows, by: int) -> Rows:
     return Rows(rows.session + by, rows.at, rows.action, rows.product, rows.quantity, rows.subject)
 
 
-def make_event_log(world: World) -> tuple[EventLog, Shares]:
+class Sharing(NamedTuple):
+    """What was shared, which of its clicks must bind nobody, and the group orders."""
+
+    shares: Shares
+    frauds: Frauds
+    groups: Groups
+
+
+def make_event_log(world: World) -> tuple[EventLog, Sharing]:
     """Play the days with events: browsing, orders, shares and what follows, refunds, bots."""
     settings = world.settings
     rng = stream(settings.seed, "behaviour")
@@ -89,25 +101,35 @@ def make_event_log(world: World) -> tuple[EventLog, Shares]:
     device, owner = assign_devices(rng, world.population, sessions, starts)
     identified_from, logins = log_in(rng, world, rows, starts, device, owner)
     channel = choose_channels(rng, world.population, sessions)
-    rows += logins
+    played = Played(rows + logins, device, channel, fill(len(device)), identified_from)
+    rng = stream(settings.seed, "frauds")
+    played, shares, frauds = plant_frauds(rng, world, played, shares)
+    rng = stream(settings.seed, "groups")
+    played, shares, groups = make_groups(rng, world, played, shares)
 
     rng = stream(settings.seed, "bots")
     n_agent_bots = ceil(settings.members * settings.dirt.n_bots_per_member)
     crawled, bot = play_bots(rng, world, n_agent_bots)
-    rows += _shifted(crawled, len(sessions.person))
-    device = np.append(device, len(owner) + bot)
-    channel = np.append(channel, fill(len(bot), CHANNELS.index("web")))
+    rows = played.rows + _shifted(crawled, len(played.device))
+    device = np.append(played.device, len(owner) + bot)
+    channel = np.append(played.channel, fill(len(bot), CHANNELS.index("web")))
+    guest = np.append(played.guest, fill(len(bot)))
     devices = make_devices(rng, world, owner, identified_from, n_agent_bots)
 
     # Equal instants keep their order: a login after the row that it comes with.
     rows = rows[np.argsort(rows.at, kind="stable")]
     row_device = device[rows.session]
     is_named = rows.at >= devices.identified_from[row_device]
+    named = np.where(is_named, devices.owner[row_device], -1)
+    row_guest = guest[rows.session]
+    joins_at = world.population.signed_up_at[row_guest]
     log = EventLog(
         rows=rows,
         devices=devices,
         device=row_device,
         channel=channel[rows.session],
-        member=np.where(is_named, devices.owner[row_device], -1),
-    )
-    return log, shares
+        member=np.where(
+            row_guest < 0, named, np.where(rows.at >= joins_at, row_guest, -1)
+        ),
+    )  # fmt: skip
+    return log, Sharing(shares, frauds, groups)

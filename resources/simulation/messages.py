@@ -8,9 +8,8 @@ from resources.simulation.bodies import Bodies
 from resources.simulation.devices import AGENTS
 from resources.simulation.dirt import BAD_TIMESTAMP, NO_TYPE, NOT_JSON, TRUNCATED, Lines
 from resources.simulation.draws import Ints, opaque_ids
-from resources.simulation.event_log import EventLog
+from resources.simulation.event_log import EventLog, Sharing
 from resources.simulation.population import CHANNELS
-from resources.simulation.sharing import Shares
 from resources.simulation.world import World
 
 _TRACKED = {
@@ -48,9 +47,9 @@ def _instant(column: str) -> pl.Expr:
 class Messages:
     """Writes the lines of one load date at a time."""
 
-    def __init__(self, world: World, log: EventLog, shares: Shares, lines: Lines) -> None:
+    def __init__(self, world: World, log: EventLog, sharing: Sharing, lines: Lines) -> None:
         self._log, self._lines = log, lines
-        self._bodies = Bodies(world, log, shares)
+        self._bodies = Bodies(world, log, sharing)
         self._ids = opaque_ids(world.settings.seed, "messages", len(log.rows.at))
         self._heads = pl.Series([_head(action) for action in Action])
         self._agents = pl.Series(AGENTS)

@@ -36,7 +36,11 @@ class SpendModel(_Frozen):
 
 
 class DirtModel(_Frozen):
-    """How much of what is wrong with real logs; shares are of messages unless said otherwise."""
+    """How much of what is wrong with real logs; shares are of messages unless said otherwise.
+
+    Frauds of sharing are as many as given where the shop has the newcomers for them: they take
+    two thirds of those whom nobody invited at most.
+    """
 
     duplicate_share: float = Field(default=0.02, ge=0, le=0.5)
     late_share: float = Field(default=0.012, ge=0, le=0.5)
@@ -48,6 +52,29 @@ class DirtModel(_Frozen):
     cancelled_share: float = Field(default=0.02, ge=0, le=0.3, description="of orders")
     partly_refunded_share: float = Field(default=0.03, ge=0, le=0.3, description="of orders")
     fully_refunded_share: float = Field(default=0.025, ge=0, le=0.3, description="of orders")
+    self_click_share: float = Field(
+        default=0.02, ge=0, le=1, description="of shares: the sharer opens her own link"
+    )
+    second_accounts: int = Field(
+        default=20, ge=0, description="sign up by her own link, on the sharer's own device"
+    )
+    referral_rings: int = Field(
+        default=10, ge=0, description="members who refer each other in a ring"
+    )
+    device_farms: int = Field(default=5, ge=0, description="devices on which many sign up")
+    accounts_per_farm: int = Field(default=8, ge=3, description="all by one member's link")
+    stale_click_share: float = Field(
+        default=0.05, ge=0, le=1, description="of uninvited newcomers: a link, over a week before"
+    )
+
+
+class GroupModel(_Frozen):
+    """Group orders (拼团): members who order the same product within a day of the first.
+
+    A leader orders and shares; the others come by her link. Groups that nobody joins are cancelled.
+    """
+
+    group_share: float = Field(default=0.04, ge=0, le=0.3, description="of orders, if they fit")
 
 
 class SimulationSettings(_Frozen):
@@ -66,6 +93,7 @@ class SimulationSettings(_Frozen):
     monthly_discount_rate: float = Field(default=0.01, ge=0, description="of the true values")
     purchases: PurchaseModel = PurchaseModel()
     spend: SpendModel = SpendModel()
+    groups: GroupModel = GroupModel()
     dirt: DirtModel = DirtModel()
 
 

@@ -1,6 +1,6 @@
 """Shares, the clicks on them, and the members who signed up because of one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -24,16 +24,19 @@ _MEAN_VIEWS_AFTER_CLICK = 2.5
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares by instant, and who came through them.
+    """Shares, and who came through them.
 
     Attributes:
         codes: share_code, (shares,).
         sharer: Index of the member, (shares,).
         product: (shares,).
-        at: UTC instant, ascending, (shares,).
+        at: UTC instant, (shares,); as `make_sharing` gives them they ascend.
         via: Index into SHARE_CHANNELS, (shares,).
+        group: Index of the group order that it invites to, else -1, (shares,).
         referred: Members who signed up because of a share, (referrals,).
         cause: Index of that share, the one clicked last, (referrals,).
+        uninvited: Members who signed up on the days with events without one, (others,).
+        sign_up: The session of their sign-up, (others,).
     """
 
     codes: pl.Series
@@ -41,8 +44,25 @@ class Shares:
     product: Ints
     at: Ints
     via: Ints
+    group: Ints
     referred: Ints
     cause: Ints
+    uninvited: Ints
+    sign_up: Ints
+
+    def extended(self, rng: np.random.Generator, seed: int, sharer: Ints, product: Ints, at: Ints,
+                 group: Ints | None = None) -> "Shares":  # fmt: skip
+        """These shares, then others, which brought nobody."""
+        n = len(sharer)
+        return replace(
+            self,
+            codes=opaque_ids(seed, "shares", len(self.at) + n),
+            sharer=np.append(self.sharer, sharer),
+            product=np.append(self.product, product),
+            at=np.append(self.at, at),
+            via=np.append(self.via, rng.integers(len(SHARE_CHANNELS), size=n)),
+            group=np.append(self.group, fill(n) if group is None else group),
+        )
 
 
 def make_sharing(rng: np.random.Generator, world: World, sessions: Sessions,
@@ -53,8 +73,9 @@ def make_sharing(rng: np.random.Generator, world: World, sessions: Sessions,
     have no cycles.
 
     Returns:
-        The shares; the sessions of clicks and of all sign-ups; and the rows, in which shares
-        carry the index of their share as subject, without those from before a sign-up.
+        The shares; the sessions of clicks and of all sign-ups, which follow the given ones; and
+        the rows, in which shares carry the index of their share as subject, without those from
+        before a sign-up.
     """
     timeline, population = world.timeline, world.population
     person = sessions.person[rows.session]
@@ -71,7 +92,7 @@ def make_sharing(rng: np.random.Generator, world: World, sessions: Sessions,
 
     newcomer = np.flatnonzero(population.signed_up_at >= timeline.start)
     joined = population.signed_up_at[newcomer]
-    cause = _earlier(rng, at, joined - 20 * MINUTE)
+    cause = earlier(rng, at, joined - 20 * MINUTE)
     cause[rng.random(len(newcomer)) >= _INVITED_SHARE] = -1
     is_invited = cause >= 0
     is_at_once = is_invited & (rng.random(len(newcomer)) < _AT_ONCE_SHARE)
@@ -85,7 +106,7 @@ def make_sharing(rng: np.random.Generator, world: World, sessions: Sessions,
     shared_at = at[cause[patient]]
     passed = rng.random(len(patient)) * (joined[patient] - 15 * MINUTE - shared_at)
     clicked_at[patient] = shared_at + MINUTE + passed.astype(np.int64)
-    rival = _earlier(rng, at, clicked_at - HOUR)
+    rival = earlier(rng, at, clicked_at - HOUR)
     rival[~is_invited | (rng.random(len(newcomer)) >= _RIVAL_SHARE)] = -1
     rivalled = np.flatnonzero(rival >= 0)
     rival_at = (at[rival[rivalled]] + clicked_at[rivalled]) // 2
@@ -104,8 +125,11 @@ def make_sharing(rng: np.random.Generator, world: World, sessions: Sessions,
         product=product,
         at=at,
         via=rng.integers(len(SHARE_CHANNELS), size=len(shared)),
+        group=fill(len(shared)),
         referred=newcomer[is_invited],
         cause=cause[is_invited],
+        uninvited=newcomer[~is_invited],
+        sign_up=len(sessions.person) + np.flatnonzero(~is_invited),
     )
     return shares, signing_up + _idle_clicks(rng, population, shares, signed_up_at), rows
 
@@ -117,8 +141,17 @@ def _products(product: Ints, share: Ints, chosen: Mask) -> Ints:
     return products
 
 
-def _earlier(rng: np.random.Generator, at: Ints, before: Ints) -> Ints:
-    """For each instant a share from the days before it, at random; -1 where there is none."""
+def earlier(rng: np.random.Generator, at: Ints, before: Ints) -> Ints:
+    """For each instant a share from the days before it, at random; -1 where there is none.
+
+    Args:
+        rng: The stream to draw from.
+        at: When something was shared, ascending, (shares,).
+        before: UTC instants, (instants,).
+
+    Returns:
+        Indices into at, (instants,).
+    """
     low, high = np.searchsorted(at, before - _PATIENCE), np.searchsorted(at, before)
     share = low + np.floor(rng.random(len(before)) * (high - low)).astype(np.int64)
     return np.where(high > low, share, -1)

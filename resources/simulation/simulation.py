@@ -12,7 +12,10 @@ from resources.simulation.truth import write_truth
 from resources.simulation.world import make_world
 
 _MARKER = ".simulated.json"
-_TRUTHS = ("members.parquet", "orders.parquet", "shares.parquet", "products.parquet", "dirt.json")
+_TRUTHS = (
+    "members.parquet", "orders.parquet", "shares.parquet", "frauds.parquet", "groups.parquet",
+    "products.parquet", "dirt.json",
+)  # fmt: skip
 
 
 def simulate(settings: SimulationSettings, landing: Path, truth: Path) -> SimulationReport:
@@ -41,11 +44,11 @@ def simulate(settings: SimulationSettings, landing: Path, truth: Path) -> Simula
     _check_replaceable(truth, _TRUTHS)
 
     world = make_world(settings)
-    log, shares = make_event_log(world)
+    log, sharing = make_event_log(world)
     lines, dirt = soil(world, log)
     new_landing, new_truth = _begin(landing), _begin(truth)
-    report = write_landing(new_landing, world, Messages(world, log, shares, lines))
-    write_truth(new_truth, world, shares, dirt)
+    report = write_landing(new_landing, world, Messages(world, log, sharing, lines))
+    write_truth(new_truth, world, sharing, dirt)
     for new, folder in ((new_truth, truth), (new_landing, landing)):
         (new / _MARKER).write_text(settings.model_dump_json(), encoding="utf-8")
         _put_in_place(new, folder)

@@ -8,6 +8,9 @@ import polars as pl
 
 from resources.simulation.dirt import DEFINITIONS, Dirt
 from resources.simulation.draws import Ints
+from resources.simulation.event_log import Sharing
+from resources.simulation.frauds import KINDS, Frauds
+from resources.simulation.groups import Groups
 from resources.simulation.markets import DAY, MARKETS, base_rates, minor_units
 from resources.simulation.orders import STATUSES
 from resources.simulation.sharing import Shares
@@ -78,7 +81,7 @@ def shares_truth(world: World, shares: Shares) -> pl.DataFrame:
     """One row per share and member whom it brought, or per share that brought nobody.
 
     `caused_order_ids` are the referred member's orders up to the end: without the share, she
-    would not have come.
+    would not have come. What `frauds_truth` holds is not told here.
     """
     _, timeline, catalogue, population, orders = world
     caused = (
@@ -103,11 +106,54 @@ def shares_truth(world: World, shares: Shares) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def write_truth(folder: Path, world: World, shares: Shares, dirt: Dirt) -> None:
-    """Write members, orders, shares and products as Parquet, and dirt.json."""
+def frauds_truth(world: World, shares: Shares, frauds: Frauds) -> pl.DataFrame:
+    """One row per click that must bind nobody, with whom it would have bound to whom.
+
+    A sharer who opens her own link would bind herself; of a ring of members who came by each
+    other's links, the click is the one that closes it.
+    """
+    ids = world.population.ids
+    return pl.DataFrame(
+        {
+            "kind": pl.Series(KINDS)[frauds.kind],
+            "sharer_id": ids[frauds.sharer],
+            "member_id": ids[frauds.member],
+            "share_code": shares.codes[frauds.share],
+            "clicked_at": _instants(frauds.at),
+        }
+    )
+
+
+def groups_truth(world: World, groups: Groups) -> pl.DataFrame:
+    """One row per group order: its members and orders, the leader's first."""
+    orders, ids = world.orders, world.population.ids
+    order = np.flatnonzero(groups.of_order >= 0)
+    together = (
+        pl.DataFrame({
+            "group_id": groups.ids[groups.of_order[order]],
+            "member_ids": ids[orders.member[order]],
+            "order_ids": orders.ids[order],
+        })
+        .group_by("group_id", maintain_order=True)
+        .agg("member_ids", "order_ids")
+    )  # fmt: skip
+    return pl.DataFrame({
+        "group_id": groups.ids,
+        "leader_id": ids[orders.member[groups.leader]],
+        "product_id": world.catalogue.ids[groups.product],
+        "opened_at": _instants(orders.at[groups.leader]),
+        "is_complete": groups.is_complete,
+    }).join(together, on="group_id", how="left", maintain_order="left")  # fmt: skip
+
+
+def write_truth(folder: Path, world: World, sharing: Sharing, dirt: Dirt) -> None:
+    """Write members, orders, products and all about sharing as Parquet, and dirt.json."""
+    shares, frauds, groups = sharing
     members_truth(world).write_parquet(folder / "members.parquet")
     orders_truth(world).write_parquet(folder / "orders.parquet")
     shares_truth(world, shares).write_parquet(folder / "shares.parquet")
+    frauds_truth(world, shares, frauds).write_parquet(folder / "frauds.parquet")
+    groups_truth(world, groups).write_parquet(folder / "groups.parquet")
     world.catalogue.truth.write_parquet(folder / "products.parquet")
     by_date = {row.pop("load_date"): row for row in dirt.by_load_date.to_dicts()}
     counts = {"definitions": DEFINITIONS, "totals": dirt.totals, "by_load_date": by_date}

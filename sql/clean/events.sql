@@ -8,7 +8,7 @@
 with messages as (
     select message_id, source, path, line, member_id, visitor_id, is_logged_in, event_name,
         occurred_at, event_date, product_id, quantity, price, amount, currency, fx_rate, order_id,
-        is_test, n_products, share_code, campaign_id, channel, country, locale, time_zone,
+        is_test, n_products, share_code, group_id, campaign_id, channel, country, locale, time_zone,
         is_bot_agent, is_late, is_clock_skewed, is_in_session
     from messages
 ),
@@ -77,6 +77,7 @@ select m.message_id,
     m.is_test,
     m.n_products,
     m.share_code,
+    m.group_id,
     m.campaign_id,
     m.channel,
     m.country,

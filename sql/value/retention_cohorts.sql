@@ -1,121 +1,305 @@
--- One row per unit, cohort, period and mode. A cohort is the members whose first active day, any
--- activity, lies in the same day, ISO week or month of the shop's calendar; period t is the t-th
--- such unit after it, from 0, up to 30 days, 26 weeks or 24 months and as far as it has begun.
---   exact: active in period t;  on_or_after: active in period t or a later one;
---   rate = of the cohort's members so retained / all of the cohort's members.
+-- One row per unit, segment, cohort, period and mode. A cohort is the members whose first active
+-- day, any activity, lies in the same day, ISO week or month of the shop's calendar; period t is
+-- the t-th such unit after it, from 0, as far as shop.yaml shows and as it has begun.
+--   exact        active in period t
+--   on_or_after  active in period t or a later one
+--   bracket      active in any of the periods from bracket_start up to, not with, bracket_end:
+--                from 0 to the first of shop.yaml's bounds, from there to the next, and so on;
+--                period is then the bracket's number, from 0
+--   consecutive  active in every period from 0 to t
+-- rate = of the cohort's members so retained / all of the cohort's members.
 -- A period that has not ended when the data end is immature: retained and rate are NULL, never 0.
+-- Beside 'all' the members are told apart by the columns of clean.members that shop.yaml names, by
+-- what these say now, whatever they said when the member came.
 with member_days as (
-    select member_id, date
+    select member_id, date, first_date, previous_date, period_marks
     from features.member_days
-    where date < $run_date
+),
+
+-- A member stands in one segment of each column that shop.yaml names.
+attributes as (
+    select
+        s.segment_column,
+        m.member_id,
+        coalesce(
+            case s.segment_column
+                when 'channel' then m.channel
+                when 'country' then m.country
+                when 'locale' then m.locale
+                when 'birth_year_band' then cast(m.birth_year_band as varchar)
+            end,
+            'unknown'
+        ) as segment
+    from clean.members as m
+    cross join (select unnest(cast($retention_segments as varchar[])) as segment_column) as s
+),
+
+-- Numbers, because a million members are told apart by them in a third of the time.
+segments as (
+    select 0 as segment_number, 'all' as segment_column, 'all' as segment
+    union all
+    select row_number() over (order by segment_column, segment), segment_column, segment
+    from (select distinct segment_column, segment from attributes)
+),
+
+memberships as (
+    select a.member_id, cast(s.segment_number as integer) as segment_number
+    from attributes as a
+    join segments as s on s.segment_column = a.segment_column and s.segment = a.segment
 ),
 
 units as (
-    select unit, max_period
-    from (values ('day', 30), ('week', 26), ('month', 24)) as units (unit, max_period)
+    select unit, step, max_period
+    from (
+        values
+        ('day', interval 1 day, $max_days),
+        ('week', interval 1 week, $max_weeks),
+        ('month', interval 1 month, $max_months)
+    ) as units (unit, step, max_period)
 ),
 
-active_periods as (
-    select distinct
-        u.unit,
+brackets as (
+    select
+        row_number() over by_end - 1 as period,
+        lag(bracket_end, 1, 0) over by_end as bracket_start,
+        bracket_end
+    from (select unnest(cast($retention_brackets as integer[])) as bracket_end)
+    window by_end as (order by bracket_end)
+),
+
+pairs as (
+    select distinct first_date, date
+    from member_days
+),
+
+-- How many periods after her first period a day lies.
+ages as (
+    select
+        first_date,
+        date,
+        cast(date_trunc('week', first_date) as date) as cohort_week,
+        cast(date_trunc('month', first_date) as date) as cohort_month,
+        date - first_date as days,
+        (date_trunc('week', date)::date - date_trunc('week', first_date)::date) // 7 as weeks,
+        12 * (year(date) - year(first_date)) + month(date) - month(first_date) as months
+    from pairs
+),
+
+placed as (
+    select
+        a.first_date,
+        a.date,
+        a.first_date + d.bracket_start as day_bracket,
+        a.cohort_week + 7 * w.bracket_start as week_bracket,
+        a.cohort_month + to_months(m.bracket_start) as month_bracket
+    from ages as a
+    left join brackets as d on a.days >= d.bracket_start and a.days < d.bracket_end
+    left join brackets as w on a.weeks >= w.bracket_start and a.weeks < w.bracket_end
+    left join brackets as m on a.months >= m.bracket_start and a.months < m.bracket_end
+),
+
+-- She enters a bracket on the first of her days in it: the one before lies before the bracket.
+-- Three bits more say so, of days, weeks and months, beside those of 1, 8, 16, 128, 256 and 2048:
+-- one number with no bit too many is counted fastest.
+entered as (
+    select
         d.member_id,
-        case u.unit
-            when 'day' then d.date
-            when 'week' then cast(date_trunc('week', d.date) as date)
-            else cast(date_trunc('month', d.date) as date)
-        end as starts_on
+        d.first_date,
+        d.date,
+        (d.period_marks & 2457)
+        + case when d.previous_date >= p.day_bracket then 0 else 4096 end
+        + case when d.previous_date >= p.week_bracket then 0 else 8192 end
+        + case when d.previous_date >= p.month_bracket then 0 else 16384 end as marks
     from member_days as d
-    cross join units as u
+    join placed as p on p.first_date = d.first_date and p.date = d.date
 ),
 
-members as (
-    select unit, member_id, min(starts_on) as cohort_date, max(starts_on) as last_starts_on
-    from active_periods
-    group by unit, member_id
-),
-
-cohorts as (
-    select unit, cohort_date, count(*) as cohort_size
-    from members
-    group by unit, cohort_date
-),
-
--- A month later is the same day of the next month: cohorts of months begin on the first.
+-- The members in a few rows per pair of dates: all that follows counts these.
 cells as (
+    select 0 as segment_number, first_date, date, marks, count(*) as n_members
+    from entered
+    group by first_date, date, marks
+    union all
+    select m.segment_number, e.first_date, e.date, e.marks, count(*) as n_members
+    from entered as e
+    join memberships as m on m.member_id = e.member_id
+    group by m.segment_number, e.first_date, e.date, e.marks
+),
+
+-- The other marks' meaning stands in sql/features/member_days.sql.
+marked as (
     select
-        c.unit,
-        c.cohort_date,
-        c.cohort_size,
-        p.period,
-        case c.unit
-            when 'day' then c.cohort_date + to_days(p.period)
-            when 'week' then c.cohort_date + to_weeks(p.period)
-            else c.cohort_date + to_months(p.period)
-        end as starts_on,
-        case c.unit
-            when 'day' then c.cohort_date + to_days(p.period + 1)
-            when 'week' then c.cohort_date + to_weeks(p.period + 1)
-            else c.cohort_date + to_months(p.period + 1)
-        end as ends_before
-    from cohorts as c
-    join units as u on u.unit = c.unit
-    join range(31) as p (period) on p.period <= u.max_period
-),
-
-begun as (
+        'day' as unit,
+        c.segment_number,
+        c.first_date as cohort_date,
+        a.days as age,
+        c.n_members,
+        true as is_first,
+        c.marks & 1 > 0 as is_last,
+        c.marks & 8 > 0 as is_unbroken,
+        c.marks & 4096 > 0 as enters_bracket
+    from cells as c
+    join ages as a on a.first_date = c.first_date and a.date = c.date
+    union all
     select
-        unit,
-        cohort_date,
-        cohort_size,
-        period,
-        starts_on,
-        ends_before <= $run_date as is_complete
-    from cells
-    where starts_on < $run_date
-),
-
-exact as (
-    select m.unit, m.cohort_date, a.starts_on, count(*) as retained
-    from active_periods as a
-    join members as m on m.unit = a.unit and m.member_id = a.member_id
-    group by m.unit, m.cohort_date, a.starts_on
-),
-
-last_seen as (
-    select unit, cohort_date, last_starts_on, count(*) as n_members
-    from members
-    group by unit, cohort_date, last_starts_on
-),
-
-on_or_after as (
-    select b.unit, b.cohort_date, b.period, sum(l.n_members) as retained
-    from begun as b
-    join last_seen as l
-        on l.unit = b.unit and l.cohort_date = b.cohort_date and l.last_starts_on >= b.starts_on
-    group by b.unit, b.cohort_date, b.period
+        'week',
+        c.segment_number,
+        a.cohort_week,
+        a.weeks,
+        c.n_members,
+        c.marks & 16 > 0,
+        c.marks & 1 > 0,
+        c.marks & 128 > 0,
+        c.marks & 8192 > 0
+    from cells as c
+    join ages as a on a.first_date = c.first_date and a.date = c.date
+    union all
+    select
+        'month',
+        c.segment_number,
+        a.cohort_month,
+        a.months,
+        c.n_members,
+        c.marks & 256 > 0,
+        c.marks & 1 > 0,
+        c.marks & 2048 > 0,
+        c.marks & 16384 > 0
+    from cells as c
+    join ages as a on a.first_date = c.first_date and a.date = c.date
 ),
 
 counted as (
-    select b.unit, b.cohort_date, b.period, b.cohort_size, b.is_complete, 'exact' as mode,
-        coalesce(e.retained, 0) as retained
-    from begun as b
-    left join exact as e
-        on e.unit = b.unit and e.cohort_date = b.cohort_date and e.starts_on = b.starts_on
+    select
+        unit,
+        segment_number,
+        cohort_date,
+        age,
+        sum(n_members) filter (where is_first) as n_active,
+        sum(n_members) filter (where is_last) as n_last,
+        sum(n_members) filter (where is_unbroken) as n_unbroken,
+        sum(n_members) filter (where enters_bracket) as n_entering
+    from marked
+    group by unit, segment_number, cohort_date, age
+),
+
+cohorts as (
+    select unit, segment_number, cohort_date, n_active as cohort_size
+    from counted
+    where age = 0
+),
+
+-- A span is one period, or those of a bracket.
+spans as (
+    select
+        'period' as kind,
+        unit,
+        step,
+        unnest(range(max_period + 1)) as period,
+        period as from_age,
+        period + 1 as to_age
+    from units
     union all
-    select b.unit, b.cohort_date, b.period, b.cohort_size, b.is_complete, 'on_or_after' as mode,
-        coalesce(o.retained, 0) as retained
+    select 'bracket', u.unit, u.step, b.period, b.bracket_start, b.bracket_end
+    from units as u
+    cross join brackets as b
+),
+
+tallied as (
+    select
+        'period' as kind,
+        unit,
+        segment_number,
+        cohort_date,
+        age as period,
+        n_active,
+        n_last,
+        n_unbroken,
+        null as n_entering
+    from counted
+    union all
+    select
+        'bracket',
+        c.unit,
+        c.segment_number,
+        c.cohort_date,
+        b.period,
+        null,
+        null,
+        null,
+        sum(c.n_entering)
+    from counted as c
+    join brackets as b on c.age >= b.bracket_start and c.age < b.bracket_end
+    group by c.unit, c.segment_number, c.cohort_date, b.period
+),
+
+-- A month later is the same day of the next month: cohorts of months begin on the first.
+begun as (
+    select
+        s.kind,
+        c.unit,
+        c.segment_number,
+        c.cohort_date,
+        c.cohort_size,
+        s.period,
+        s.from_age,
+        s.to_age,
+        c.cohort_date + s.to_age * s.step <= $run_date as is_complete
+    from cohorts as c
+    join spans as s on s.unit = c.unit
+    where c.cohort_date + s.from_age * s.step < $run_date
+),
+
+followed as (
+    select
+        b.kind,
+        b.unit,
+        b.segment_number,
+        b.cohort_date,
+        b.cohort_size,
+        b.period,
+        b.from_age,
+        b.to_age,
+        b.is_complete,
+        coalesce(t.n_active, 0) as n_active,
+        coalesce(t.n_unbroken, 0) as n_unbroken,
+        coalesce(t.n_entering, 0) as n_entering,
+        b.cohort_size - coalesce(
+            sum(t.n_last) over (
+                partition by b.kind, b.unit, b.segment_number, b.cohort_date
+                order by b.period
+                rows between unbounded preceding and 1 preceding
+            ),
+            0
+        ) as n_left_over
     from begun as b
-    left join on_or_after as o
-        on o.unit = b.unit and o.cohort_date = b.cohort_date and o.period = b.period
+    left join tallied as t
+        on t.kind = b.kind
+        and t.unit = b.unit
+        and t.segment_number = b.segment_number
+        and t.cohort_date = b.cohort_date
+        and t.period = b.period
 )
 
 select
-    unit,
-    cohort_date,
-    period,
-    mode,
-    cohort_size,
-    case when is_complete then retained end as retained,
-    case when is_complete then retained / cohort_size end as rate,
-    is_complete
-from counted
+    f.unit,
+    s.segment_column,
+    s.segment,
+    f.cohort_date,
+    f.period,
+    m.mode,
+    case when m.mode = 'bracket' then f.from_age end as bracket_start,
+    case when m.mode = 'bracket' then f.to_age end as bracket_end,
+    f.cohort_size,
+    case when f.is_complete then m.retained end as retained,
+    case when f.is_complete then m.retained / f.cohort_size end as rate,
+    f.is_complete
+from followed as f
+join segments as s on s.segment_number = f.segment_number
+cross join lateral (
+    values
+    ('period', 'exact', f.n_active),
+    ('period', 'on_or_after', f.n_left_over),
+    ('period', 'consecutive', f.n_unbroken),
+    ('bracket', 'bracket', f.n_entering)
+) as m (kind, mode, retained)
+where m.kind = f.kind

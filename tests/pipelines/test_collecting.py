@@ -18,7 +18,7 @@ from tests.checksums import fingerprints
 from tests.servers import Asked, Reply, serving
 from tests.small_shop import BEGAN, new_home, run
 
-DOWNSTREAM = ["clean", "features", "tags", "recommend", "value", "push", "measure"]
+DOWNSTREAM = ["clean", "features", "tags", "recommend", "value", "social", "push", "measure"]
 
 
 @pytest.fixture

@@ -108,6 +108,7 @@ parsed as (
                 regexp_like(lower(get_json_object(properties, '$.coupon')), $test_orders), false)
         ) as is_test,
         nullif(get_json_object(properties, '$.share_code'), '') as share_code,
+        nullif(get_json_object(properties, '$.group_id'), '') as group_id,
         nullif(get_json_object(properties, '$.campaign_id'), '') as campaign_id,
         case when event_name like 'Order %' then coalesce(
             try_cast(get_json_object(properties, '$.revenue') as double),
@@ -121,7 +122,8 @@ parsed as (
 priced as (
     select p.message_id, p.source, p.path, p.line, p.visitor_id, p.event_name, p.occurred_at,
         p.event_date, p.is_clock_skewed, p.is_late, p.locale, p.time_zone, p.country, p.channel,
-        p.product_id, p.currency, p.order_id, p.is_test, p.share_code, p.campaign_id, p.products,
+        p.product_id, p.currency, p.order_id, p.is_test, p.share_code, p.group_id,
+        p.campaign_id, p.products,
         p.user_member_id is not null as is_logged_in,
         coalesce(p.user_member_id, i.member_id) as member_id,
         coalesce(a.is_bot, false) as is_bot_agent,
@@ -150,8 +152,8 @@ priced as (
 converted as (
     select message_id, source, path, line, member_id, visitor_id, is_logged_in, event_name,
         occurred_at, event_date, product_id, quantity, currency, fx_rate, is_foreign, units,
-        order_id, is_test, n_products, products, share_code, campaign_id, channel, country, locale,
-        time_zone, is_bot_agent, is_late, is_clock_skewed, is_in_session,
+        order_id, is_test, n_products, products, share_code, group_id, campaign_id, channel,
+        country, locale, time_zone, is_bot_agent, is_late, is_clock_skewed, is_in_session,
         price / units * fx_rate as price,
         coalesce(price * quantity, revenue) / units * fx_rate as amount
     from priced
@@ -186,6 +188,7 @@ select message_id,
     n_products,
     products,
     share_code,
+    group_id,
     campaign_id,
     channel,
     country,

@@ -1,13 +1,16 @@
 """Models where the data carry them, the fallback where not; the numbers are others' tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from assets.value import bg_nbd, gamma_gamma, lifetime_value
-from assets.value.forecast import forecast
+from assets.value.forecast import Terms, fit_models, forecast
 from assets.value.lifetime_value import DataGate
 
-OPEN_GATE = DataGate(min_buyers=1, min_days=1, min_orders=1)
+OPEN_GATE = DataGate(min_buyers=1, min_days=1, min_orders=1, max_idle_days=999)
+TERMS = Terms(OPEN_GATE, one_time_share=0.7, min_cohort=1000)
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +37,20 @@ def buyers() -> dict[str, np.ndarray]:
     return {"frequency": frequency, "recency": recency, "T": T, "monetary_value": value}
 
 
-def run(buyers, gate=OPEN_GATE, months=12, monthly_rate=0.01):
-    return forecast(**buyers, gate=gate, horizon_months=months, monthly_rate=monthly_rate)
+def run(buyers, terms=TERMS, months=12, monthly_rate=0.01, cohorts=None):
+    return forecast(
+        **buyers,
+        terms=terms,
+        horizon_months=months,
+        monthly_rate=monthly_rate,
+        min_p_alive=0.33,
+        cohorts=cohorts,
+    )
 
 
 def test_weeks_are_what_the_models_are_given(buyers):
     made = run(buyers)
-    assert made.method == "bg_nbd_gamma_gamma"
+    assert made.models.method == "bg_nbd_gamma_gamma"
     history = (buyers["frequency"], buyers["recency"] / 7, buyers["T"] / 7)
     orders = bg_nbd.fit(*history)
     values = gamma_gamma.fit(buyers["frequency"], buyers["monetary_value"])
@@ -67,13 +77,22 @@ def test_a_longer_horizon_brings_more(buyers):
         (DataGate(2000, 1, 1), "1500 buyers, 2000 needed"),
         (DataGate(1, 400, 1), "364 days of orders, 400 needed"),
         (DataGate(1, 1, 99), "no member with 99 orders"),
+        (DataGate(1, 1, 1, 0), "no order for 1 days, 0 allowed"),
     ],
 )
 def test_the_gate_leads_to_the_fallback(buyers, gate, reason):
-    made = run(buyers, gate)
-    assert made.method == "fallback"
-    assert made.reason.startswith(reason)
+    made = run(buyers, Terms(gate, one_time_share=0.7, min_cohort=1000))
+    assert made.models.method == "fallback"
+    assert made.models.reason.startswith(reason)
+    assert made.models.fits == ()
     assert made.p_alive is None
+    for numbers in (
+        made.predicted_low,
+        made.predicted_high,
+        made.next_order_days,
+        made.churn_age_days,
+    ):
+        assert np.isnan(numbers).all() and numbers.shape == buyers["T"].shape
     assert made.expected_orders == pytest.approx(
         lifetime_value.fallback_orders(365 / 7, buyers["frequency"], buyers["T"] / 7)
     )
@@ -85,20 +104,138 @@ def test_the_gate_leads_to_the_fallback(buyers, gate, reason):
 def test_a_shop_without_buyers_is_no_failure():
     nobody = {name: np.zeros(0) for name in ("frequency", "recency", "T", "monetary_value")}
     made = run(nobody)
-    assert (made.method, made.predicted_clv.size) == ("fallback", 0)
+    assert (made.models.method, made.predicted_clv.size) == ("fallback", 0)
 
 
 def test_a_shop_without_repeat_orders_gets_the_fallback():
     ones = {name: np.zeros(50) for name in ("frequency", "recency", "monetary_value")}
     made = run({**ones, "T": np.arange(1.0, 51.0)})
-    assert made.method == "fallback"
-    assert made.reason
+    assert made.models.method == "fallback"
+    assert made.models.reason
     assert (made.predicted_clv == 0).all()
 
 
 def test_equal_values_everywhere_get_the_fallback_with_its_reason(buyers):
     """Gamma-Gamma cannot tell members apart who all pay the same."""
     made = run({**buyers, "monetary_value": np.where(buyers["frequency"] > 0, 20.0, 0.0)})
-    assert made.method == "fallback"
-    assert made.reason.startswith("Gamma-Gamma:")
+    assert made.models.method == "fallback"
+    assert made.models.reason.startswith("gamma_gamma:")
     assert made.predicted_clv.max() > 0
+    (fit,) = made.models.fits
+    assert fit.orders.converged and not fit.converged
+    assert all(interval.low is None for interval in fit.value_intervals())
+
+
+def test_one_time_buyers_in_the_majority_may_have_left(buyers):
+    share = float((buyers["frequency"] == 0).mean())
+    below, above = (
+        run(buyers, Terms(OPEN_GATE, one_time_share=share + move, min_cohort=1000))
+        for move in (0.001, -0.001)
+    )
+    assert below.models.method == "bg_nbd_gamma_gamma"
+    assert above.models.method == "mbg_nbd_gamma_gamma"
+    once = buyers["frequency"] == 0
+    assert (below.p_alive[once] == 1).all() and (above.p_alive[once] < 1).all()
+    assert np.isnan(below.churn_age_days[once]).all()
+    assert np.isfinite(above.churn_age_days[once]).any()
+    assert above.metrics["mbg_nbd_b"] != below.metrics["bg_nbd_b"]
+
+
+def test_dates_agree_with_the_probabilities(buyers):
+    made = run(buyers)
+    fit = made.models.fits[0].orders
+    has_date = ~np.isnan(made.next_order_days)
+    assert 0.1 < has_date.mean() < 0.9
+    assert (made.p_alive[has_date] > 0.5).all()
+    assert made.next_order_days[has_date].max() <= 365
+    # Who is expected to order soonest has ordered most for her time.
+    rate = (buyers["frequency"] + fit.r) / (buyers["T"] + fit.alpha * 7)
+    assert np.corrcoef(rate[has_date], made.next_order_days[has_date])[0, 1] < -0.5
+    is_below = made.p_alive < 0.33
+    assert 0.05 < is_below.mean() < 0.95
+    assert ((made.churn_age_days < buyers["T"]) == is_below).all()
+
+
+def test_the_interval_of_a_value_is_that_of_its_parameters(buyers):
+    """Against forecasts by parameters drawn from the covariance: the bootstrap of a normal."""
+    made = run(buyers)
+    fit = made.models.fits[0]
+    assert (made.predicted_low < made.predicted_clv).all()
+    assert (made.predicted_clv < made.predicted_high).all()
+    rng = np.random.default_rng(7)
+    history = (buyers["frequency"], buyers["recency"] / 7, buyers["T"] / 7)
+    orders_at = np.log([fit.orders.r, fit.orders.alpha, fit.orders.a, fit.orders.b])
+    values_at = np.log([fit.values.p, fit.values.q, fit.values.v])
+    totals, members = [], []
+    for _ in range(300):
+        of_orders = np.exp(rng.multivariate_normal(orders_at, fit.orders.covariance))
+        of_values = np.exp(rng.multivariate_normal(values_at, fit.values.covariance))
+        value = lifetime_value.predicted(
+            replace(fit.orders, **dict(zip(("r", "alpha", "a", "b"), of_orders, strict=True))),
+            replace(fit.values, **dict(zip(("p", "q", "v"), of_values, strict=True))),
+            *history,
+            buyers["monetary_value"],
+            period_length=365 / 84,
+            monthly_rate=0.01,
+        )
+        totals.append(np.log(value.sum()))
+        members.append(np.log(value[:50]))
+    width = np.log(made.predicted_high / made.predicted_low)[:50] / (2 * 1.96)
+    assert width == pytest.approx(np.std(members, axis=0), rel=0.25)
+    in_all = made.metrics["predicted_clv_in_all_high"] / made.metrics["predicted_clv_in_all_low"]
+    assert np.log(in_all) / (2 * 1.96) == pytest.approx(np.std(totals), rel=0.2)
+
+
+def test_large_cohorts_get_a_fit_of_their_own(buyers):
+    n = buyers["T"].size
+    cohorts = ["app"] * 600 + ["web"] * 500 + ["fair"] * 300 + [None] * (n - 1400)
+    terms = Terms(OPEN_GATE, one_time_share=0.7, min_cohort=500)
+    made = run(buyers, terms, cohorts=cohorts)
+    assert [fit.cohort for fit in made.models.fits] == ["pooled", "app", "web"]
+    assert made.models.fit_of.tolist() == [1] * 600 + [2] * 500 + [0] * (n - 1100)
+    app = {name: numbers[:600] for name, numbers in buyers.items()}
+    assert made.predicted_clv[:600] == pytest.approx(run(app).predicted_clv)
+    pooled = run(buyers)
+    assert made.predicted_clv[1100:] == pytest.approx(pooled.predicted_clv[1100:])
+    assert made.models.fits[0].orders == pooled.models.fits[0].orders
+    # Cohorts that are all too small leave everything as it is.
+    assert run(buyers, cohorts=cohorts).predicted_clv == pytest.approx(pooled.predicted_clv)
+
+
+def test_a_cohort_that_does_not_settle_is_served_by_all(buyers):
+    n = buyers["T"].size
+    same = {**buyers, "monetary_value": buyers["monetary_value"].copy()}
+    repeats = buyers["frequency"][:600] > 0
+    same["monetary_value"][:600] = np.where(repeats, 20.0, 0.0)
+    cohorts = ["dull"] * 600 + [None] * (n - 600)
+    models = fit_models(
+        **same, terms=Terms(OPEN_GATE, one_time_share=0.7, min_cohort=500), cohorts=cohorts
+    )
+    assert [fit.cohort for fit in models.fits] == ["pooled"]
+    assert (models.fit_of == 0).all()
+
+
+def test_a_shop_nobody_leaves_is_flagged_not_believed():
+    """Its parameters lie on a flat ridge: a prior makes values of them, which say so."""
+    rng = np.random.default_rng(5)
+    T = rng.integers(200, 365, 400).astype(float)
+    frequency = rng.poisson(rng.gamma(2.0, 1 / 40, 400) * T).astype(float)
+    last = np.ceil(T * rng.random(400) ** (1 / np.maximum(frequency, 1)))
+    value = rng.gamma(6, 1, 400) * rng.gamma(5, 2, 400)
+    made = run(
+        {
+            "frequency": frequency,
+            "recency": np.where(frequency > 0, np.minimum(last, T), 0.0),
+            "T": T,
+            "monetary_value": np.where(frequency > 0, value, 0.0),
+        }
+    )
+    (fit,) = made.models.fits
+    assert made.models.method == "bg_nbd_gamma_gamma"
+    assert fit.is_ridge and fit.is_penalised and fit.is_usable and not fit.converged
+    assert "ridge" in made.models.reason
+    assert made.metrics["bg_nbd_is_ridge"] == 1 and made.metrics["bg_nbd_converged"] == 0
+    assert all(interval.low is None for interval in fit.order_intervals())
+    assert np.isnan(made.predicted_low).all() and np.isnan(made.predicted_high).all()
+    assert "predicted_clv_in_all_low" not in made.metrics
+    assert (made.predicted_clv > 0).all() and (made.p_alive > 0.5).mean() > 0.9

@@ -1,6 +1,7 @@
 """Discounting, predicted lifetime value, its fallback and the gate between the two."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from itertools import pairwise
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from assets.value import bg_nbd, gamma_gamma
 from assets.value.bg_nbd import BgNbd
@@ -20,6 +22,7 @@ from assets.value.lifetime_value import (
     discount_factors,
     fallback,
     fallback_orders,
+    log_slopes,
     predicted,
     present_value,
 )
@@ -96,6 +99,43 @@ def test_discounting_and_a_shorter_horizon_cost_value() -> None:
     year = ORDERS.expected_purchases(12 * MONTH, *member[:3])
     assert free == pytest.approx(year * VALUES.expected_value([2.0], [20.0]))
     assert dear[0] < free[0] and short[0] < free[0]
+
+
+def test_slopes_are_those_of_the_discounted_value(shared_data: Callable[[str], Path]) -> None:
+    """Of every parameter in turn, by moving it; the fit of the sample."""
+    cdnow = customers(orders_of(shared_data("cdnow/CDNOW_sample.txt")))
+    members = (cdnow.frequency, cdnow.recency, cdnow.T, cdnow.monetary_value)
+    by_orders, by_value = log_slopes(ORDERS, VALUES, *members, horizon=12 * MONTH)
+    assert by_orders.shape == (2357, 4) and by_value.shape == (2357, 3)
+
+    def logs(orders: BgNbd, values: GammaGamma) -> NDArray[np.float64]:
+        return np.log(predicted(orders, values, *members, period_length=MONTH, monthly_rate=0.01))
+
+    step = np.exp(1e-4)
+    for column, name in enumerate(("r", "alpha", "a", "b")):
+        value = getattr(ORDERS, name)
+        up, down = (replace(ORDERS, **{name: each}) for each in (value * step, value / step))
+        expected = (logs(up, VALUES) - logs(down, VALUES)) / 2e-4
+        # Months are discounted in the one and not in the other: a little of the standard error.
+        assert by_orders[:, column] == pytest.approx(expected, abs=0.02)
+    for column, name in enumerate(("p", "q", "v")):
+        value = getattr(VALUES, name)
+        up, down = (replace(VALUES, **{name: each}) for each in (value * step, value / step))
+        expected = (logs(ORDERS, up) - logs(ORDERS, down)) / 2e-4
+        assert by_value[:, column] == pytest.approx(expected, abs=1e-6)
+
+
+def test_slopes_where_values_have_no_mean() -> None:
+    values = GammaGamma(0.2, 0.5, 3.0, 0.0, True, "", 9)
+    frequency, spent = [0.0, 1.0, 2.0], [np.nan, 0.0, 8.0]
+    found = values.log_slopes(frequency, spent)
+    for column, name in enumerate(("p", "q", "v")):
+        at = getattr(values, name)
+        up, down = (
+            np.log(replace(values, **{name: at * np.exp(move)}).expected_value(frequency, spent))
+            for move in (1e-5, -1e-5)
+        )
+        assert found[:, column] == pytest.approx((up - down) / 2e-5, abs=1e-6)
 
 
 DEGENERATE: dict[str, tuple[list[float], list[float], list[float], list[float]]] = {
@@ -214,20 +254,22 @@ def test_malformed_horizons_are_refused(periods: int, length: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "n_buyers, n_days, max_orders, wrong",
+    "n_buyers, n_days, max_orders, idle_days, wrong",
     [
-        (500, 180, 3, None),
-        (499, 180, 3, "499 buyers, 500 needed"),
-        (500, 179, 3, "179 days of orders, 180 needed"),
-        (500, 180, 2, "no member with 3 orders, the most is 2"),
-        (0, 0, 0, "0 buyers, 500 needed"),
+        (500, 180, 3, 30, None),
+        (499, 180, 3, 0, "499 buyers, 500 needed"),
+        (500, 179, 3, 0, "179 days of orders, 180 needed"),
+        (500, 180, 2, 0, "no member with 3 orders, the most is 2"),
+        (500, 180, 3, 31, "no order for 31 days, 30 allowed"),
+        (0, 0, 0, 0, "0 buyers, 500 needed"),
     ],
 )
 def test_gate_names_what_is_missing(
-    n_buyers: int, n_days: int, max_orders: int, wrong: str | None
+    n_buyers: int, n_days: int, max_orders: int, idle_days: int, wrong: str | None
 ) -> None:
-    assert DataGate().reason(n_buyers, n_days, max_orders) == wrong
+    assert DataGate().reason(n_buyers, n_days, max_orders, idle_days) == wrong
 
 
 def test_gate_can_be_lowered() -> None:
-    assert DataGate(min_buyers=10, min_days=30, min_orders=2).reason(10, 30, 2) is None
+    gate = DataGate(min_buyers=10, min_days=30, min_orders=2, max_idle_days=90)
+    assert gate.reason(10, 30, 2, 90) is None

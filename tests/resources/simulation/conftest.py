@@ -24,6 +24,7 @@ SMALL = SimulationSettings(
         cancelled_share=0.06,
         partly_refunded_share=0.1,
         fully_refunded_share=0.06,
+        self_click_share=0.2,
     ),
 )
 
@@ -84,13 +85,17 @@ def _read(text: str) -> dict[str, Any] | None:
     return message if is_whole else None
 
 
-@pytest.fixture(scope="session")
-def landing(tmp_path_factory: pytest.TempPathFactory) -> Landing:
-    root = tmp_path_factory.mktemp("demo")
-    report = simulate(SMALL, root / "landing", root / "truth")
+def simulated(root: Path, settings: SimulationSettings) -> Landing:
+    """A shop, made and read back."""
+    report = simulate(settings, root / "landing", root / "truth")
     lines = [
         Line(path.stem, text, _read(text))
         for path in sorted((root / "landing" / "events").iterdir())
         for text in path.read_text(encoding="utf-8").splitlines()
     ]
     return Landing(root / "landing", root / "truth", report, lines)
+
+
+@pytest.fixture(scope="session")
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Landing:
+    return simulated(tmp_path_factory.mktemp("demo"), SMALL)

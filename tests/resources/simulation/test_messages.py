@@ -16,6 +16,8 @@ CONTEXT = {"ip", "locale", "timezone", "userAgent", "channel", "country"}
 CHANNELS = {"mini_program", "official_account", "group_chat", "app", "web"}
 CURRENCIES = {"CN": "CNY", "JP": "JPY", "US": "USD", "SG": "SGD", "GB": "GBP"}
 PRICED = {"product_id", "price", "currency"}
+SHARED = {"product_id", "share_code", "share_via"}
+ORDERED = {"order_id", "revenue", "currency", "products"}
 PROPERTIES = {
     "Products Searched": [{"query"}],
     "Product List Viewed": [{"category"}],
@@ -23,10 +25,10 @@ PROPERTIES = {
     "Product Added": [PRICED | {"quantity"}],
     "Product Removed": [PRICED | {"quantity"}],
     "Product Added to Wishlist": [PRICED],
-    "Product Shared": [{"product_id", "share_code", "share_via"}],
+    "Product Shared": [SHARED, SHARED | {"group_id"}],
     "Cart Viewed": [set[str]()],
     "Checkout Started": [{"order_id", "value", "currency"}],
-    "Order Completed": [{"order_id", "revenue", "currency", "products"}],
+    "Order Completed": [ORDERED, ORDERED | {"group_id"}],
     "Order Refunded": [{"order_id", "currency", "products"}],
     "Order Cancelled": [{"order_id"}],
     None: [{"name"}, {"name", "share_code", "product_id"}],

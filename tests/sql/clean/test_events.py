@@ -126,11 +126,14 @@ def test_properties_are_read_as_segment_writes_them(log):
         quantity="3",
         price="2.50",
         share_code="s1",
+        group_id="g1",
         campaign_id="c1",
         columns={"channel": "app", "country": "CN", "locale": "zh-CN", "time_zone": "Asia/Tokyo"},
     )
-    columns = ("product_id", "quantity", "price", "amount", "share_code", "campaign_id")
-    assert made(log, *columns) == [("p1", 3, Decimal("2.5"), Decimal("7.5"), "s1", "c1")]
+    assert made(log, "product_id", "quantity", "price", "amount") == [
+        ("p1", 3, Decimal("2.5"), Decimal("7.5"))
+    ]
+    assert made(log, "share_code", "group_id", "campaign_id") == [("s1", "g1", "c1")]
     places = ("channel", "country", "locale", "time_zone")
     assert made(log, *places) == [("app", "CN", "zh-CN", "Asia/Tokyo")]
 

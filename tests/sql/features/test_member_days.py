@@ -1,9 +1,13 @@
 """What makes a day active, and which orders count on it."""
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from assets.clean import contracts as clean
 from assets.features.contracts import MEMBER_DAYS
@@ -122,3 +126,108 @@ def test_only_dates_before_as_of_count(tables, given):
         orders=[{"order_date": run_date, "net_revenue": 10}],
     )
     assert [row["date"] for row in tables.run(MEMBER_DAYS, LOAD_DATE)] == [LOAD_DATE]
+
+
+BITS = {
+    "last": 1,
+    "day_before": 2,
+    "leaves_day": 4,
+    "unbroken_day": 8,
+    "begins_week": 16,
+    "week_before": 32,
+    "leaves_week": 64,
+    "unbroken_week": 128,
+    "begins_month": 256,
+    "month_before": 512,
+    "leaves_month": 1024,
+    "unbroken_month": 2048,
+}
+
+
+def marks(*names: str) -> int:
+    """The sum of the named bits."""
+    return sum(BITS[name] for name in names)
+
+
+def test_an_only_day_is_first_and_last_of_all(tables, given):
+    given(events=[{}])
+    (row,) = tables.run(MEMBER_DAYS, LOAD_DATE)
+    assert (row["first_date"], row["previous_date"]) == (DAY, None)
+    assert row["period_marks"] == marks(
+        *("last", "leaves_day", "unbroken_day"),
+        *("begins_week", "leaves_week", "unbroken_week"),
+        *("begins_month", "leaves_month", "unbroken_month"),
+    )
+
+
+def test_days_know_the_days_around_them(tables, given):
+    """Tuesday, Wednesday, Sunday, and Monday a week later: 10, 11, 15 and 23 March."""
+    dates = [dt.date(2026, 3, day) for day in (10, 11, 15, 23)]
+    given(events=[{"event_date": date} for date in dates])
+    rows = tables.run(MEMBER_DAYS, LOAD_DATE)
+    assert [row["previous_date"] for row in rows] == [None, *dates[:3]]
+    assert {row["first_date"] for row in rows} == {dates[0]}
+    assert [row["period_marks"] for row in rows] == [
+        marks(
+            *("unbroken_day", "begins_week", "unbroken_week", "begins_month", "unbroken_month"),
+        ),
+        marks("day_before", "leaves_day", "unbroken_day"),
+        marks("leaves_day", "leaves_week"),
+        marks("last", "leaves_day", "begins_week", "leaves_week", "leaves_month"),
+    ]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@drawn(
+    active=st.dictionaries(
+        st.integers(1, 4), st.sets(st.integers(0, 120), min_size=1, max_size=20), max_size=3
+    )
+)
+def test_marks_are_what_they_say_on_every_day(tables, given, active):
+    start = dt.date(2025, 11, 20)
+    dates = {
+        member_id: [start + dt.timedelta(days=day) for day in sorted(days)]
+        for member_id, days in active.items()
+    }
+    if tables.session.exists(clean.EVENTS):
+        tables.session.execute(f"delete from {clean.EVENTS.name}")
+    given(
+        events=[
+            {"member_id": member_id, "event_date": date}
+            for member_id, days in dates.items()
+            for date in days
+        ]
+    )
+    found = {
+        (row["member_id"], row["date"]): (row["first_date"], row["period_marks"])
+        for row in tables.run(MEMBER_DAYS, LOAD_DATE)
+    }
+    assert found == {
+        (member_id, date): (days[0], marks(*marked(days, date)))
+        for member_id, days in dates.items()
+        for date in days
+    }
+
+
+def marked(days: list[dt.date], date: dt.date) -> Iterable[str]:
+    """The names of a day's bits, by their meaning."""
+    if date == days[-1]:
+        yield "last"
+    numbers: Mapping[str, dict[dt.date, int]] = {
+        "day": {day: day.toordinal() for day in days},
+        # Ordinal 1 was a Monday.
+        "week": {day: (day.toordinal() - 1) // 7 for day in days},
+        "month": {day: 12 * day.year + day.month for day in days},
+    }
+    for unit, number in numbers.items():
+        here, active = number[date], set(number.values())
+        of_period = [day for day in days if number[day] == here]
+        is_first, is_last = date == of_period[0], date == of_period[-1]
+        if unit != "day" and is_first:
+            yield f"begins_{unit}"
+        if is_first and here - 1 in active:
+            yield f"{unit}_before"
+        if is_last and here + 1 not in active:
+            yield f"leaves_{unit}"
+        if is_first and set(range(number[days[0]], here + 1)) <= active:
+            yield f"unbroken_{unit}"

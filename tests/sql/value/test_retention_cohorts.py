@@ -1,56 +1,107 @@
-"""Members of the cohort active in period t over the size of the cohort."""
+"""Members of the cohort active in period t over the size of the cohort, in four modes."""
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from assets.features.contracts import MEMBER_DAYS
+from assets.clean.contracts import MEMBERS
 from assets.value.contracts import RETENTION_COHORTS
 
 # A Monday, and the first of a month.
 START = dt.date(2026, 6, 1)
+UNITS = ("day", "week", "month")
+LENGTHS = {"day": 30, "week": 26, "month": 24}
 
 
 @pytest.fixture
-def run(tables):
+def run(tables, live):
     """Runs retention_cohorts on active days, given as days after the start."""
+    tables.given(MEMBERS)
 
-    def make(active: dict[int, list[int]], last_day: int):
-        tables.given(
-            MEMBER_DAYS,
-            [
-                {"member_id": member_id, "date": START + dt.timedelta(days=day)}
-                for member_id, days in active.items()
-                for day in days
-            ],
-        )
-        rows = tables.run(RETENTION_COHORTS, START + dt.timedelta(days=last_day))
+    def make(active: Mapping[int, list[int]], last_day: int, **parameters: object):
+        load_date = START + dt.timedelta(days=last_day)
+        days = {
+            member_id: [START + dt.timedelta(days=day) for day in days]
+            for member_id, days in active.items()
+        }
+        live(load_date, days)
+        rows = tables.run(RETENTION_COHORTS, load_date, **parameters)
         assert tables.offending(RETENTION_COHORTS) == {}
         return rows
 
     return make
 
 
-def rates(rows, unit: str, mode: str, cohort_date: dt.date = START) -> list[float | None]:
+def rates(
+    rows, unit: str, mode: str, cohort_date: dt.date = START, segment: str = "all"
+) -> list[float | None]:
     """The rates of one cohort, by period."""
+    wanted = (unit, mode, cohort_date, segment)
     return [
         row["rate"]
         for row in rows
-        if (row["unit"], row["mode"], row["cohort_date"]) == (unit, mode, cohort_date)
+        if (row["unit"], row["mode"], row["cohort_date"], row["segment"]) == wanted
     ]
 
 
 def test_three_members_over_a_week(run):
-    """The example of PostHog's issue 13748."""
+    """The example of PostHog's issue 13748, and its other two modes counted by hand."""
     rows = run({1: [0], 2: [0, 1], 3: [0, 5]}, last_day=6)
     in_percent = {
-        mode: [round(100 * rate) for rate in rates(rows, "day", mode)]
-        for mode in ("exact", "on_or_after")
+        mode: [round(100 * rate) for rate in rates(rows, "day", mode) if rate is not None]
+        for mode in ("exact", "on_or_after", "bracket", "consecutive")
     }
     assert in_percent == {
         "exact": [100, 33, 0, 0, 0, 33, 0],
         "on_or_after": [100, 67, 33, 33, 33, 33, 0],
+        # Days 0, 1 to 2, 3 to 6.
+        "bracket": [100, 33, 33],
+        "consecutive": [100, 33, 0, 0, 0, 0, 0],
     }
+
+
+def test_a_bracket_counts_a_member_once_and_only_within_its_bounds(run):
+    rows = run({1: [0, 1, 2, 3], 2: [0, 6], 3: [0, 7, 13], 4: [0, 14]}, last_day=20)
+    brackets = [
+        (row["period"], row["bracket_start"], row["bracket_end"], row["retained"])
+        for row in rows
+        if row["unit"] == "day" and row["mode"] == "bracket"
+    ]
+    # Days 14 to 29 are not over.
+    assert brackets == [(0, 0, 1, 4), (1, 1, 3, 1), (2, 3, 7, 2), (3, 7, 14, 1), (4, 14, 30, None)]
+
+
+def test_brackets_are_the_shops(run):
+    rows = run({1: [0, 4], 2: [0, 20]}, last_day=40, retention_brackets=[5, 30])
+    assert rates(rows, "day", "bracket") == [1, 0.5]
+    bounds = {(row["bracket_start"], row["bracket_end"]) for row in rows if row["unit"] == "day"}
+    assert bounds == {(None, None), (0, 5), (5, 30)}
+    assert rates(run({1: [0]}, 5, retention_brackets=[]), "day", "bracket") == []
+
+
+def test_brackets_of_weeks_and_months_count_weeks_and_months(run):
+    rows = run({1: [6, 7, 20], 2: [0, 21, 92], 3: [0]}, last_day=150)
+    # Weeks 0, 1 to 2, 3 to 6, 7 to 13, and 14 to 29, which is not over.
+    assert rates(rows, "week", "bracket") == [
+        1,
+        pytest.approx(1 / 3),
+        pytest.approx(1 / 3),
+        pytest.approx(1 / 3),
+        None,
+    ]
+    # June, July to August, September on: day 92 is the first of September.
+    assert rates(rows, "month", "bracket") == [1, 0, None]
+
+
+def test_consecutive_ends_with_the_first_period_left_out(run):
+    rows = run({1: [0, 1, 2, 4], 2: [0, 2, 3], 3: [3, 8, 14, 30]}, last_day=34)
+    assert rates(rows, "day", "consecutive")[:5] == [1, 0.5, 0.5, 0, 0]
+    assert rates(rows, "week", "consecutive")[:5] == [1, *[pytest.approx(1 / 3)] * 2, 0, 0]
+    assert rates(rows, "month", "consecutive") == [1, None]
 
 
 def test_eighty_of_the_same_hundred(run):
@@ -103,16 +154,111 @@ def test_later_activity_counts_even_beyond_the_last_period_shown(run):
     assert rates(rows, "day", "exact")[1:] == [0] * 30
 
 
-def test_nothing_after_as_of_counts(run):
-    rows = run({1: [0, 1], 2: [1]}, last_day=0)
-    assert rates(rows, "day", "exact") == [1]
-    assert {row["cohort_date"] for row in rows} == {START}
-
-
 def test_periods_end_with_their_units_maximum(run):
     rows = run({1: [0]}, last_day=1000)
     longest = {
-        unit: max(row["period"] for row in rows if row["unit"] == unit)
-        for unit in ("day", "week", "month")
+        unit: max(row["period"] for row in rows if row["unit"] == unit and row["mode"] == "exact")
+        for unit in UNITS
     }
-    assert longest == {"day": 30, "week": 26, "month": 24}
+    assert longest == LENGTHS
+    shorter = run({1: [0]}, last_day=1000, max_days=3)
+    assert len(rates(shorter, "day", "exact")) == 4
+
+
+def test_members_are_told_apart_by_what_they_are_now(tables, run):
+    tables.given(
+        MEMBERS,
+        [
+            {"member_id": 1, "channel": "wechat", "birth_year_band": 1990},
+            {"member_id": 2, "channel": "wechat"},
+            {"member_id": 3},
+        ],
+    )
+    active = {1: [0, 1], 2: [0], 3: [0, 2], 4: [1]}
+    rows = run(active, last_day=2, retention_segments=["channel", "birth_year_band"])
+    assert {(row["segment_column"], row["segment"]) for row in rows} == {
+        ("all", "all"),
+        ("channel", "wechat"),
+        ("channel", "unknown"),
+        ("birth_year_band", "1990"),
+        ("birth_year_band", "unknown"),
+    }
+    assert rates(rows, "day", "exact") == [1, pytest.approx(1 / 3), pytest.approx(1 / 3)]
+    assert rates(rows, "day", "exact", segment="wechat") == [1, 0.5, 0]
+    assert rates(rows, "day", "on_or_after", segment="1990") == [1, 1, 0]
+    by_channel = [row for row in rows if row["segment_column"] == "channel"]
+    assert rates(by_channel, "day", "exact", segment="unknown") == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("channel", "app"), ("country", "CN"), ("locale", "zh-CN"), ("birth_year_band", 1995)],
+)
+def test_every_segment_column_is_read(tables, run, column, value):
+    tables.given(MEMBERS, [{"member_id": 1, column: value}, {"member_id": 2}])
+    rows = run({1: [0], 2: [0, 1]}, last_day=1, retention_segments=[column])
+    assert rates(rows, "day", "exact", segment=str(value)) == [1, 0]
+    assert rates(rows, "day", "exact", segment="unknown") == [1, 1]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    active=st.dictionaries(
+        st.integers(1, 9), st.lists(st.integers(0, 90), min_size=1, max_size=12, unique=True)
+    ),
+    quiet_days=st.integers(0, 50),
+    brackets=st.lists(st.integers(1, 20), max_size=4, unique=True).map(sorted),
+)
+def test_every_cell_of_every_mode_is_what_the_definition_says(run, active, quiet_days, brackets):
+    last_day = max((max(days) for days in active.values()), default=0) + quiet_days
+    rows = run(active, last_day, retention_brackets=brackets)
+    found = {
+        (row["unit"], row["cohort_date"], row["mode"], row["period"]): (
+            row["cohort_size"],
+            row["retained"],
+        )
+        for row in rows
+    }
+    assert found == counted_by_hand(active, last_day, brackets)
+
+
+def counted_by_hand(active: Mapping[int, list[int]], last_day: int, brackets: list[int]):
+    """Cohort size and retained of every cell, by the definitions, member by member."""
+    found: dict[tuple[str, dt.date, str, int], tuple[int, int | None]] = {}
+    for unit in UNITS:
+        dates = [START + dt.timedelta(days=day) for day in range(-31, last_day + 300)]
+        starts = sorted({start_of(date, unit) for date in dates})
+        n_begun = sum(start <= START + dt.timedelta(days=last_day) for start in starts)
+        n_over = sum(end <= START + dt.timedelta(days=last_day + 1) for end in starts) - 1
+        cohorts: dict[int, list[set[int]]] = {}
+        for days in active.values():
+            periods = {starts.index(start_of(START + dt.timedelta(days=day), unit)) for day in days}
+            cohorts.setdefault(min(periods), []).append({each - min(periods) for each in periods})
+        for begin, members in cohorts.items():
+            for mode, period, first, end, retained in cells_of(members, LENGTHS[unit], brackets):
+                if begin + first < n_begun:
+                    found[unit, starts[begin], mode, period] = (
+                        len(members),
+                        retained if begin + end <= n_over else None,
+                    )
+    return found
+
+
+def cells_of(
+    members: list[set[int]], length: int, brackets: list[int]
+) -> Iterable[tuple[str, int, int, int, int]]:
+    """Mode, period, first and end of its periods, and retained, of members by their ages."""
+    for t in range(length + 1):
+        yield "exact", t, t, t + 1, sum(t in ages for ages in members)
+        yield "on_or_after", t, t, t + 1, sum(max(ages) >= t for ages in members)
+        yield "consecutive", t, t, t + 1, sum(set(range(t + 1)) <= ages for ages in members)
+    for number, (first, end) in enumerate(pairwise([0, *brackets])):
+        within = set(range(first, end))
+        yield "bracket", number, first, end, sum(bool(within & ages) for ages in members)
+
+
+def start_of(date: dt.date, unit: str) -> dt.date:
+    """The first day of the period in which a day lies."""
+    if unit == "week":
+        return date - dt.timedelta(days=date.weekday())
+    return date.replace(day=1) if unit == "month" else date

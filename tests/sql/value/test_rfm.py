@@ -57,9 +57,24 @@ def test_five_different_members_get_five_different_scores(run):
 
 
 def test_equal_values_share_a_score(run):
-    rows = run([day(n, ago=7) for n in range(1, 8)])
-    for score in ("r", "f", "m"):
-        assert rows[score].n_unique() == 1
+    rows = run([day(n, ago=7 * (n // 4), net_revenue=n // 3) for n in range(3, 12)])
+    for value, score in (("days_since_last", "r"), ("spend", "m")):
+        pairs = rows.select(value, score).unique()
+        assert pairs.height == pairs[value].n_unique() > 1
+
+
+@pytest.mark.parametrize("n_members", [1, 7])
+def test_where_nobody_is_better_all_score_the_middle(run, n_members):
+    rows = run([day(n, ago=7) for n in range(n_members)])
+    assert rows.select("r", "f", "m").rows() == [(3, 3, 3)] * n_members
+    assert rows["segment"].unique().to_list() == ["needs_attention"]
+
+
+def test_each_score_finds_its_middle_by_itself(run):
+    """One-time buyers all, of one amount, on different days."""
+    rows = run([day(n, ago=10 * n) for n in range(1, 6)])
+    assert rows["r"].to_list() == [5, 4, 3, 2, 1]
+    assert rows.select("f", "m").unique().rows() == [(3, 3)]
 
 
 def test_one_time_buyers_are_not_frequent_for_being_many(run):

@@ -1,0 +1,1 @@
+"""Social: shares, referrals, group orders, advocates, commissions."""

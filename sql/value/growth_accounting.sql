@@ -1,0 +1,121 @@
+-- One row per unit and period of the shop's calendar (day, ISO week, month), from the first with
+-- an active member to the one of the last complete day, without a gap. Of the period's active
+-- members, any activity, each is one of
+--   new          her first active period;
+--   returning    active in the period before;
+--   resurrected  active before, but not in the period before;
+-- went_dormant: active in the period before, not in this one. So in every row
+--   active = active_before + new + resurrected - went_dormant,
+-- where the two sides are counted apart: who left by her next active day, who came by the one
+-- before. quick_ratio = (new + resurrected) / went_dormant, of periods that are over.
+with member_days as (
+    select date, period_marks
+    from features.member_days
+),
+
+days as (
+    select date, period_marks, count(*) as n_members
+    from member_days
+    group by date, period_marks
+),
+
+-- The marks' meaning stands in sql/features/member_days.sql.
+marked as (
+    select
+        'day' as unit,
+        date as period,
+        n_members,
+        true as is_first,
+        period_marks & 2 > 0 as was_active_before,
+        period_marks & 4 > 0 as leaves,
+        period_marks & 8 > 0 as is_unbroken
+    from days
+    union all
+    select
+        'week',
+        cast(date_trunc('week', date) as date),
+        n_members,
+        period_marks & 16 > 0,
+        period_marks & 32 > 0,
+        period_marks & 64 > 0,
+        period_marks & 128 > 0
+    from days
+    union all
+    select
+        'month',
+        cast(date_trunc('month', date) as date),
+        n_members,
+        period_marks & 256 > 0,
+        period_marks & 512 > 0,
+        period_marks & 1024 > 0,
+        period_marks & 2048 > 0
+    from days
+),
+
+counted as (
+    select
+        unit,
+        period,
+        sum(n_members) filter (where is_first) as active,
+        sum(n_members) filter (where is_unbroken and not was_active_before) as "new",
+        sum(n_members) filter (where was_active_before) as "returning",
+        sum(n_members) filter (
+            where is_first and not is_unbroken and not was_active_before
+        ) as resurrected,
+        sum(n_members) filter (where leaves) as leavers
+    from marked
+    group by unit, period
+),
+
+units as (
+    select unit, step
+    from (
+        values ('day', interval 1 day), ('week', interval 1 week), ('month', interval 1 month)
+    ) as units (unit, step)
+),
+
+begun as (
+    select unit, min(period) as first_period
+    from counted
+    group by unit
+),
+
+calendar as (
+    select
+        u.unit,
+        u.step,
+        cast(unnest(generate_series(b.first_period, $run_date - 1, u.step)) as date) as period
+    from units as u
+    join begun as b on b.unit = u.unit
+),
+
+followed as (
+    select
+        c.unit,
+        c.period,
+        coalesce(n."new", 0) as "new",
+        coalesce(n."returning", 0) as "returning",
+        coalesce(n.resurrected, 0) as resurrected,
+        coalesce(lag(n.leavers) over by_period, 0) as went_dormant,
+        coalesce(n.active, 0) as active,
+        coalesce(lag(n.active) over by_period, 0) as active_before,
+        c.period + c.step <= $run_date as is_complete
+    from calendar as c
+    left join counted as n on n.unit = c.unit and n.period = c.period
+    window by_period as (partition by c.unit order by c.period)
+)
+
+select
+    unit,
+    period,
+    "new",
+    "returning",
+    resurrected,
+    went_dormant,
+    active,
+    active_before,
+    case
+        when is_complete and went_dormant > 0 then ("new" + resurrected) / went_dormant
+    end as quick_ratio,
+    is_complete
+from followed

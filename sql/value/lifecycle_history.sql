@@ -1,0 +1,248 @@
+-- One row per identified member and stage that she entered: she stood in it from the shop's
+-- midnight of entered_date up to that of left_date, NULL where she stands in it now. Every midnight
+-- since she is known has exactly one stage, by days since her last order day then, the first that
+-- matches:
+--   prospect     no order
+--   new          first order within active_days
+--   resurrected  last order within active_days, after a gap of resurrected_gap_days or more
+--   active       last order within active_days
+--   lost         over lost_days
+--   churn_risk   over dormant_days, or over gap_multiple times her own median gap between order
+--                days, or P(alive) below min_p_alive with a repeat order
+--   dormant      the rest
+-- What she was on an earlier date follows from her order days up to then and from the parameters
+-- of value.clv_parameters as they are now, so no earlier run is needed, and none is contradicted by
+-- more than these have moved since.
+with members as (
+    select
+        member_id,
+        cast(from_utc_timestamp(least(signed_up_at, first_seen_at), $time_zone) as date) as known_on
+    from clean.members
+    where is_identified
+),
+
+order_days as (
+    select
+        member_id,
+        date,
+        nth,
+        first_date,
+        gap_days,
+        median_gap_days,
+        next_order_date
+    from features.order_days
+    where date < $run_date
+),
+
+-- A run has one method for all of its members, and mostly one fit.
+methods as (
+    select distinct method
+    from value.clv
+),
+
+cohorts as (
+    select member_id, parameters_of
+    from value.clv
+    where parameters_of <> 'pooled'
+),
+
+models as (
+    select
+        p.cohort,
+        p.model = 'mbg_nbd' as leaves_after_first,
+        max(p.value) filter (where p.parameter = 'r') as r,
+        7 * max(p.value) filter (where p.parameter = 'alpha') as alpha,
+        max(p.value) filter (where p.parameter = 'a') as a,
+        max(p.value) filter (where p.parameter = 'b') as b
+    from value.clv_parameters as p
+    join methods as m on m.method = p.model || '_gamma_gamma'
+    group by p.cohort, p.model
+),
+
+strategies as (
+    select unnest($stages) as stage, unnest($strategies) as strategy
+),
+
+-- P(alive) = 1 / (1 + a / b' * ((alpha + T) / (alpha + t_x)) ^ (r + x)), with b' = b + x - 1 for
+-- BG/NBD and b + x for MBG/NBD, solved for T: days from her first order day to the last complete
+-- day. The midnight after that day is the first at which it shows.
+followed as (
+    select
+        o.member_id,
+        o.date,
+        o.nth,
+        o.first_date,
+        o.gap_days,
+        o.median_gap_days,
+        o.next_order_date,
+        k.known_on,
+        floor(
+            least(
+                36500,
+                (m.alpha + (o.date - o.first_date))
+                * pow(
+                    (1 / nullif($min_p_alive, 0) - 1)
+                    * (m.b + o.nth - case when m.leaves_after_first then 1 else 2 end)
+                    / m.a,
+                    1 / (m.r + o.nth - 1)
+                )
+                - m.alpha
+            )
+        ) + 1 - (o.date - o.first_date) as alive_until_age
+    from order_days as o
+    join members as k on k.member_id = o.member_id
+    left join cohorts as c on c.member_id = o.member_id
+    left join models as m on m.cohort = coalesce(c.parameters_of, 'pooled') and o.nth > 1
+),
+
+-- From an order day to the next: an age of a days is the midnight that begins day date + a. At age 1
+-- she is new, active or resurrected, and from lively_from on one of the last two; over active_days
+-- she is dormant, from churn_from on a churn risk, over lost_days lost; all as far as last_age, the
+-- midnight that begins the next order day, or the run's, leaves room.
+spells as (
+    select
+        member_id,
+        date,
+        nth = 1 as is_first,
+        known_on,
+        next_order_date,
+        coalesce(next_order_date, $run_date) - date as last_age,
+        case when gap_days >= $resurrected_gap_days then 'resurrected' else 'active' end as lively,
+        cast(greatest(1, $active_days - (date - first_date) + 1) as integer) as lively_from,
+        cast(
+            greatest(
+                $active_days,
+                least($dormant_days, floor($gap_multiple * median_gap_days), alive_until_age)
+            ) as integer
+        ) + 1 as churn_from,
+        case
+            when next_order_date - first_date < $active_days then 'new'
+            when next_order_date - date >= $resurrected_gap_days then 'resurrected'
+            when next_order_date is not null then 'active'
+        end as next_stage
+    from followed
+),
+
+ended as (
+    select
+        *,
+        case
+            when last_age > $lost_days then 'lost'
+            when last_age >= churn_from then 'churn_risk'
+            when last_age > $active_days then 'dormant'
+            when last_age >= lively_from then lively
+            else 'new'
+        end as last_stage
+    from spells
+),
+
+-- Staying in a stage over an order is no change.
+joined as (
+    select *, case when next_stage <> last_stage then next_order_date + 1 end as next_date
+    from ended
+),
+
+changed as (
+    select
+        *,
+        case
+            when lively_from > 1 and lively_from <= least(last_age, $active_days)
+                then date + lively_from
+            when last_age > $active_days then date + $active_days + 1
+            else next_date
+        end as change_date
+    from joined
+),
+
+ordered as (
+    select
+        *,
+        lead(change_date ignore nulls) over (partition by member_id order by date)
+            as later_change_date
+    from changed
+),
+
+stages as (
+    -- Of whom only the id is known is known as of now.
+    select
+        m.member_id,
+        least(m.known_on + 1, $run_date) as entered_date,
+        o.date + 1 as left_date,
+        'prospect' as stage,
+        null as previous_stage
+    from members as m
+    left join order_days as o on o.member_id = m.member_id and o.nth = 1
+    where o.date is null or m.known_on < o.date
+    union all
+    select
+        member_id,
+        date + 1,
+        coalesce(change_date, later_change_date),
+        'new',
+        case when known_on < date then 'prospect' end
+    from ordered
+    where is_first
+    union all
+    select
+        member_id,
+        date + lively_from,
+        case
+            when last_age > $active_days then date + $active_days + 1
+            else coalesce(next_date, later_change_date)
+        end,
+        lively,
+        'new'
+    from ordered
+    where lively_from > 1 and lively_from <= least(last_age, $active_days)
+    union all
+    select
+        member_id,
+        date + $active_days + 1,
+        case
+            when last_age >= churn_from then date + churn_from
+            else coalesce(next_date, later_change_date)
+        end,
+        'dormant',
+        case when lively_from <= $active_days then lively else 'new' end
+    from ordered
+    where last_age > $active_days and churn_from > $active_days + 1
+    union all
+    select
+        member_id,
+        date + churn_from,
+        case
+            when last_age > $lost_days then date + $lost_days + 1
+            else coalesce(next_date, later_change_date)
+        end,
+        'churn_risk',
+        case
+            when churn_from > $active_days + 1 then 'dormant'
+            when lively_from <= $active_days then lively
+            else 'new'
+        end
+    from ordered
+    where last_age >= churn_from
+    union all
+    select
+        member_id,
+        date + $lost_days + 1,
+        coalesce(next_date, later_change_date),
+        'lost',
+        'churn_risk'
+    from ordered
+    where last_age > $lost_days
+    union all
+    select member_id, next_date, later_change_date, next_stage, last_stage
+    from ordered
+    where next_date is not null
+)
+
+select
+    t.member_id,
+    t.entered_date,
+    t.left_date,
+    t.stage,
+    t.previous_stage,
+    s.strategy
+from stages as t
+join strategies as s on s.stage = t.stage

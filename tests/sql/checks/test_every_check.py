@@ -1,0 +1,171 @@
+"""What no single row shows: breaks between rows, each found by its own question."""
+
+import datetime as dt
+
+import pytest
+
+from assets.clean.contracts import MEMBERS, ORDERS
+from assets.social.contracts import COMMISSIONS, REFERRALS, SHARE_CLICKS
+from assets.value.contracts import GROWTH_ACCOUNTING, LIFECYCLE_HISTORY
+from resources.warehouse import read_sql
+
+LOAD_DATE = dt.date(2026, 3, 31)
+
+
+@pytest.fixture
+def found(tables):
+    """What a question of sql/checks finds."""
+
+    def look(question: str, **parameters: object) -> list[str]:
+        values = {**tables.shop.parameters(LOAD_DATE), **parameters}
+        return [what for (what,) in tables.session.rows(read_sql(f"checks/{question}.sql"), values)]
+
+    return look
+
+
+def stage(day: int, left: int | None, name: str, before: str | None, member_id: int = 1):
+    return {
+        "member_id": member_id,
+        "entered_date": dt.date(2026, 1, day),
+        "left_date": None if left is None else dt.date(2026, 1, left),
+        "stage": name,
+        "previous_stage": before,
+    }
+
+
+@pytest.mark.parametrize(
+    ("stages", "is_sound"),
+    [
+        ([], True),
+        ([stage(1, 3, "new", None), stage(3, None, "active", "new")], True),
+        ([stage(1, 3, "new", None), stage(4, None, "active", "new")], False),
+        ([stage(1, 5, "new", None), stage(4, None, "active", "new")], False),
+        ([stage(1, 3, "new", None)], False),
+        ([stage(1, None, "new", None), stage(3, None, "active", "new")], False),
+        ([stage(1, 3, "new", None), stage(3, None, "active", "lost")], False),
+        ([stage(1, 3, "new", None), stage(3, None, "new", "new")], False),
+        ([stage(1, None, "new", None), stage(3, None, "lost", None, member_id=2)], True),
+    ],
+)
+def test_stages_follow_one_another(tables, found, stages, is_sound):
+    tables.given(LIFECYCLE_HISTORY, stages)
+    tables.given(MEMBERS)
+    assert (found("stages_follow_one_another") == []) == is_sound
+
+
+def test_every_identified_member_is_in_a_stage(tables, found):
+    tables.given(LIFECYCLE_HISTORY, [stage(1, None, "new", None)])
+    members = [
+        {"member_id": member_id, "time_zone_source": "shop", "is_identified": member_id < 3}
+        for member_id in (1, 2, 3)
+    ]
+    tables.given(MEMBERS, members)
+    assert found("stages_follow_one_another") == ["member 2, no stage"]
+
+
+def account(unit: str, period: dt.date, active: int, before: int):
+    return {"unit": unit, "period": period, "active": active, "active_before": before}
+
+
+@pytest.mark.parametrize(
+    ("accounts", "wrong"),
+    [
+        ([], []),
+        ([account("day", dt.date(2026, 1, 1), 3, 0)], []),
+        ([account("day", dt.date(2026, 1, 1), 3, 1)], ["day of 2026-01-01"]),
+        (
+            [
+                account("month", dt.date(2026, 1, 1), 3, 0),
+                account("month", dt.date(2026, 2, 1), 2, 3),
+                account("week", dt.date(2026, 1, 5), 1, 0),
+                account("week", dt.date(2026, 1, 12), 0, 1),
+            ],
+            [],
+        ),
+        (
+            [
+                account("week", dt.date(2026, 1, 5), 3, 0),
+                account("week", dt.date(2026, 1, 19), 2, 3),
+            ],
+            ["week of 2026-01-19"],
+        ),
+        (
+            [
+                account("day", dt.date(2026, 1, 5), 3, 0),
+                account("day", dt.date(2026, 1, 6), 2, 4),
+            ],
+            ["day of 2026-01-06"],
+        ),
+    ],
+)
+def test_periods_follow_one_another(tables, found, accounts, wrong):
+    tables.given(GROWTH_ACCOUNTING, accounts)
+    assert found("periods_follow_one_another") == wrong
+
+
+def referral(member_id: int, referrer_id: int, depth: int, root_id: int):
+    return {
+        "member_id": member_id,
+        "referrer_id": referrer_id,
+        "depth": depth,
+        "root_id": root_id,
+    }
+
+
+@pytest.mark.parametrize(
+    ("referrals", "n_wrong"),
+    [
+        ([], 0),
+        ([referral(2, 1, 1, 1), referral(3, 2, 2, 1), referral(4, 2, 2, 1)], 0),
+        ([referral(2, 1, 2, 1)], 1),
+        ([referral(2, 1, 1, 3)], 1),
+        ([referral(2, 1, 1, 1), referral(3, 2, 2, 2)], 1),
+        # A ring has no depths that fit, whatever stands there.
+        ([referral(1, 3, 1, 3), referral(2, 1, 2, 3), referral(3, 2, 3, 3)], 1),
+    ],
+)
+def test_referrals_form_trees(tables, found, referrals, n_wrong):
+    tables.given(REFERRALS, referrals)
+    tables.given(SHARE_CLICKS)
+    assert len(found("referrals_form_trees")) == n_wrong
+
+
+def test_a_bound_click_has_its_referral(tables, found):
+    tables.given(REFERRALS, [referral(2, 1, 1, 1)])
+    clicks = [
+        {"message_id": "a", "member_id": 2, "referrer_id": 1, "outcome": "bound"},
+        {"message_id": "b", "member_id": 3, "referrer_id": 1, "outcome": "open"},
+        {"message_id": "c", "member_id": 4, "referrer_id": 2, "outcome": "bound"},
+    ]
+    tables.given(SHARE_CLICKS, clicks)
+    assert found("referrals_form_trees") == ["member 4 by 2"]
+
+
+@pytest.mark.parametrize(
+    ("base", "rates", "amounts", "is_sound"),
+    [
+        ("net_revenue", [0.05, 0.02], ["5", "2"], True),
+        ("net_revenue", [0.05, 0.02], ["5.01", "2"], True),
+        ("net_revenue", [0.05, 0.02], ["5.02", "2"], False),
+        ("margin", [0.05, 0.02], ["1.5", "0.6"], True),
+        ("margin", [0.05, 0.02], ["5", "2"], False),
+        ("net_revenue", [], ["5"], False),
+    ],
+)
+def test_commissions_stay_within_rates(tables, found, base, rates, amounts, is_sound):
+    tables.given(ORDERS, [{"order_id": "o", "net_revenue": 100, "margin": 30}])
+    tables.given(
+        COMMISSIONS,
+        [
+            {"order_id": "o", "level": level, "amount": amount}
+            for level, amount in enumerate(amounts, 1)
+        ],
+    )
+    wrong = found("commissions_stay_within_rates", commission_base=base, commission_rates=rates)
+    assert (wrong == []) == is_sound
+
+
+def test_a_commission_without_its_order_is_found(tables, found):
+    tables.given(ORDERS)
+    tables.given(COMMISSIONS, [{"order_id": "o", "level": 1, "amount": 1}])
+    assert found("commissions_stay_within_rates", commission_rates=[0.5]) == ["order o: 1.0000"]
