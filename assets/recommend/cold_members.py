@@ -370,7 +370,7 @@ def learnt_half(
     n_met: pl.DataFrame,
     truth: pl.DataFrame,
     k: int,
-    halves: Sequence[float] = (0.01, 0.5, 2.0, 8.0, 32.0, 128.0),
+    halves: Sequence[float] = (0.01, 2.0, 16.0, 128.0),
 ) -> float:
     """Where popularity should have given way, by lists made for a time that is over.
 

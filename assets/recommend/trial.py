@@ -37,7 +37,7 @@ from assets.recommend.tuning import best_weights, unseen_lists
 _HIDDEN = 5
 _ITERATIONS = 5
 # Enough to tell models and mixes apart that a shop would tell apart.
-_MEMBERS_TRIED = 10_000
+_MEMBERS_TRIED = 4_000
 _OF_TASTE = ("als", "similar")
 _PAIRS = {"member_id": pl.Int64, "product_id": pl.String}
 

@@ -57,7 +57,7 @@ class Weights:
     similar: float = 1.0
 
 
-_RATIOS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 _WEIGHTS = (*(Weights(1.0, ratio) for ratio in _RATIOS), Weights(0.0, 1.0))
 
 _Settings = AlsSettings | WalkSettings
