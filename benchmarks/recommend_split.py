@@ -16,14 +16,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol, cast
 
 import numpy as np
 import polars as pl
+from implicit.als import (  # pyright: ignore[reportMissingTypeStubs]
+    AlternatingLeastSquares,  # pyright: ignore[reportUnknownVariableType]
+)
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from assets.recommend.als import AlsSettings, Factors, fit
 from assets.recommend.blend import fuse
 from assets.recommend.evaluation import evaluate
-from assets.recommend.matrix import InteractionMatrix, ids_of, positions, sparse
+from assets.recommend.matrix import (
+    CsrMatrix,
+    InteractionMatrix,
+    ids_of,
+    positions,
+    sparse,
+)
 from assets.recommend.popularity import popular_products
 from assets.recommend.random_walk import Walk, WalkSettings
 from assets.recommend.similarity import similar_products
@@ -161,6 +173,31 @@ def _cosine(matrix: InteractionMatrix) -> Walk:
     return Walk(matrix.member_ids, matrix.product_ids, matrix.weights, similarity)
 
 
+class _Model(Protocol):
+    """The part of implicit's untyped model that is used here."""
+
+    user_factors: NDArray[np.float32]
+    item_factors: NDArray[np.float32]
+
+    def fit(self, user_items: CsrMatrix, show_progress: bool) -> None: ...
+
+
+def _untuned(matrix: InteractionMatrix) -> Factors:
+    """Implicit's ALS as it comes, with the settings of its own defaults."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        model = cast(_Model, AlternatingLeastSquares(use_gpu=False, random_state=_SEED))
+        model.fit(matrix.weights, show_progress=False)
+    settings = AlsSettings(factors=model.item_factors.shape[1])
+    return Factors(
+        matrix.member_ids,
+        matrix.product_ids,
+        model.user_factors,
+        model.item_factors,
+        0.0,
+        settings,
+    )
+
+
 def search(split: Split, factors: int | None, seconds: float) -> Tuned:
     """Searches on the validation part alone."""
     als = AlsSettings(factors=factors) if factors else AlsSettings()
@@ -207,6 +244,7 @@ def measure(known: pl.DataFrame, test: pl.DataFrame, tuned: Tuned) -> pl.DataFra
 
     make("popularity", popular)
     make("cosine", lambda: of(_cosine(matrix)))
+    make("defaults", lambda: of(_untuned(matrix)))
     make("als", lambda: of(fit(matrix, tuned.als)))
     make("similar", lambda: of(Walk.fit(matrix, tuned.walk)))
     parts = {name: lists[name] for name in ("als", "similar")}
@@ -226,6 +264,7 @@ def measure(known: pl.DataFrame, test: pl.DataFrame, tuned: Tuned) -> pl.DataFra
 
 
 _NAMES = {
+    "defaults": "implicit's defaults",
     "popularity": "popularity",
     "cosine": "cosine",
     "als": "ALS",

@@ -7,7 +7,7 @@ make the same matrix in whatever order they come. It is sparse throughout: what 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar, cast
+from typing import Protocol, Self, TypeVar, cast, overload
 
 import numpy as np
 import polars as pl
@@ -30,8 +30,16 @@ class CsrMatrix(Protocol):
         """Some of the rows."""
         ...
 
-    def __matmul__(self, other: "CsrMatrix", /) -> "CsrMatrix":
-        """The matrix product."""
+    @overload
+    def __matmul__(self, other: "CsrMatrix", /) -> "CsrMatrix": ...
+
+    @overload
+    def __matmul__(self, other: NDArray[np.float32], /) -> NDArray[np.float32]: ...
+
+    def __matmul__(
+        self, other: "CsrMatrix | NDArray[np.float32]", /
+    ) -> "CsrMatrix | NDArray[np.float32]":
+        """The product with a matrix or a vector."""
         ...
 
     def transpose(self) -> "CsrMatrix":
@@ -121,17 +129,6 @@ def _coded(ids: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
     return distinct, place.cast(pl.Int64).to_numpy()
 
 
-def _coded_names(names: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
-    """The same for text, which is hashed once."""
-    encoded = names.cast(pl.Categorical(pl.Categories.random()))
-    distinct = encoded.unique()
-    order = distinct.cast(pl.String).arg_sort()
-    codes = distinct.to_physical().gather(order).to_numpy()
-    place = np.empty(len(codes), dtype=np.int64)
-    place[codes] = np.arange(len(codes))
-    return distinct.cast(pl.String).gather(order), place[encoded.to_physical().to_numpy()]
-
-
 def _added(
     row: NDArray[np.int64], column: NDArray[np.int64], values: NDArray[np.float64], width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -206,7 +203,7 @@ class InteractionMatrix:
             raise ValueError("weight must be finite")
 
         member_ids, row = _coded(pl.Series("member_id", members))
-        product_ids, column = _coded_names(products)
+        product_ids, column = _coded(products)
         shape = (len(member_ids), len(product_ids))
         weights = sparse(row, column, values, shape)
         if weights.nnz < len(values):

@@ -36,7 +36,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def figures(printed: str) -> dict[str, tuple[float, float]]:
-    rows = re.findall(r"^\| (\w+) \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \|$", printed, re.MULTILINE)
+    row = r"^\| ([\w' ]+) \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \|$"
+    rows = re.findall(row, printed, re.MULTILINE)
     return {model: (float(recall), float(ndcg)) for model, recall, ndcg in rows}
 
 
@@ -45,7 +46,14 @@ def test_models_find_the_tastes(files: dict[str, Path], capsys: pytest.CaptureFi
     assert main([*arguments, "--factors=8", "--seconds=1"]) == 0
     printed = capsys.readouterr().out
     found = figures(printed)
-    assert list(found) == ["popularity", "cosine", "ALS", "RP3beta", "blend"]
+    assert list(found) == [
+        "popularity",
+        "cosine",
+        "implicit's defaults",
+        "ALS",
+        "RP3beta",
+        "blend",
+    ]
     assert "ALS: factors 8," in printed
     assert "learnt from train and validation together" in printed
     for model in ("ALS", "RP3beta", "blend"):
