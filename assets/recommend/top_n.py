@@ -19,22 +19,18 @@ two scores are closer than its own error, and nowhere else.
 done once her n-th score is above her norm times the largest norm left. It changes no list.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import cpu_count
-from typing import Any, TypeVar, cast
 
 import numpy as np
 
 # Numba calls scipy's BLAS, which must be loaded before its threads can be limited.
 import scipy.linalg.cython_blas  # noqa: F401  # pyright: ignore[reportMissingTypeStubs]
-from numba import njit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
+from assets.compiled import compiled
 from assets.recommend.matrix import CsrMatrix
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 # At 64 factors the scores, the products and the members of a tile share a core's cache of 1 MiB.
 _TILE_MEMBERS = 512
@@ -44,11 +40,6 @@ _RUN = 64
 _NO_COLUMN = np.iinfo(np.int32).max
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 _LARGEST_SCORE = float(np.finfo(np.float32).max) / 2
-
-
-def _compiled(function: _F) -> _F:
-    """Compiles at the first call, keeps the result on disk, and lets other threads run."""
-    return cast(_F, njit(cache=True, nogil=True)(function))
 
 
 def top_n(
@@ -167,7 +158,7 @@ def _tiles(products: NDArray[np.float32], column_of: NDArray[np.int32]) -> NDArr
     return tiles
 
 
-@_compiled
+@compiled
 def _score(member: NDArray[np.float32], product: NDArray[np.float32]) -> np.float32:
     """The score as defined: four running sums, so that a processor can add them side by side.
 
@@ -185,7 +176,7 @@ def _score(member: NDArray[np.float32], product: NDArray[np.float32]) -> np.floa
     return np.float32((a + b) + (c + d))
 
 
-@_compiled
+@compiled
 def _error(highest: float, n_factors: int) -> float:
     """How far the nominated score may lie from the score, given the highest there can be.
 
@@ -196,7 +187,7 @@ def _error(highest: float, n_factors: int) -> float:
     return 0.0
 
 
-@_compiled
+@compiled
 def _next_run(scores: NDArray[np.float32], start: int, floor: np.float32) -> int:
     """The first run from ``start`` on with a score that is not below the floor, or the end."""
     for first in range(start, len(scores), _RUN):
@@ -210,7 +201,7 @@ def _next_run(scores: NDArray[np.float32], start: int, floor: np.float32) -> int
     return len(scores)
 
 
-@_compiled
+@compiled
 def _put(
     scores: NDArray[np.float32],
     columns: NDArray[np.int32],
@@ -237,7 +228,7 @@ def _put(
     scores[place], columns[place] = score, column
 
 
-@_compiled
+@compiled
 def _sort(scores: NDArray[np.float32], columns: NDArray[np.int32]) -> None:
     """Turns a heap into a list, best first."""
     for last in range(len(scores) - 1, 0, -1):
@@ -246,7 +237,7 @@ def _sort(scores: NDArray[np.float32], columns: NDArray[np.int32]) -> None:
         scores[last], columns[last] = score, column
 
 
-@_compiled
+@compiled
 def _search(
     members: NDArray[np.float32],
     norms: NDArray[np.float64],

@@ -142,7 +142,8 @@ def try_out(past: Past, factors: Factors, walk: Walk, champion: Factors | None, 
         ),
     }
     says = _learnt(lists, n_met, learnt, k) if len(learnt) else None
-    lists["blend"] = give_way(*_two_lists(lists, says or Says()), n_met, k, (says or Says()).half)
+    mix = says or Says()
+    lists["blend"] = give_way(*_two_lists(lists, mix), n_met, k, mix.half)
     if champion is not None:
         known = champion.of_products(matrix.product_ids).of_members(tried.to_numpy())
         lists["champion"] = unseen_lists(known, matrix, k)

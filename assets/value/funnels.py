@@ -17,16 +17,15 @@ that is kept (ClickHouse's windowFunnel does the same without exclusions).
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal
 
 import numpy as np
 import polars as pl
-from numba import njit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from numpy.typing import NDArray
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+from assets.compiled import compiled
 
 LOSSES = {
     "funnel": pl.String,
@@ -46,11 +45,6 @@ _ORDERS = ("ordered", "strict", "any")
 _NEVER = np.iinfo(np.int64).min // 4
 # Where an event stands that meets no step.
 _LAST = np.iinfo(np.int32).max
-
-
-def _compiled(function: _F) -> _F:
-    """Compiles at the first call, keeps the result on disk, and lets other threads run."""
-    return cast(_F, njit(cache=True, nogil=True)(function))
 
 
 @dataclass(frozen=True)
@@ -207,7 +201,7 @@ def _check(terms: Terms, steps: NDArray[np.int64], begins: NDArray[np.bool_]) ->
         raise ValueError("in any order an event cannot meet several steps")
 
 
-@_compiled
+@compiled
 def _walk(
     first_events: NDArray[np.int64],
     begins: NDArray[np.int64],

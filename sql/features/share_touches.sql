@@ -2,8 +2,8 @@
 -- made, a click on a link, or an order in a group.
 --
 -- A link's code stays in the address, so every page of a visit may repeat it: of a session's pages
--- with the same code in a row only the first counts as a click. A code longer than $max_code_length is no code of ours; what has no
--- other claim to be here is left out.
+-- with the same code in a row only the first counts as a click. A code longer than $max_code_length
+-- is no code of ours; what has no other claim to be here is left out.
 with events as (
     select
         message_id,
