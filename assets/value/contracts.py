@@ -225,7 +225,6 @@ LIFECYCLE_HISTORY = Contract(
         Column("left_date", "date", "The next stage's entered_date; NULL: now", nullable=True),
         Column("stage", "varchar", "Where she was", accepts=STAGES),
         Column("previous_stage", "varchar", "Where she was before", nullable=True, accepts=STAGES),
-        Column("strategy", "varchar", "What to do about it", accepts=STRATEGIES),
     ),
     description="On each date a member is in one stage: entered_date <= date < left_date.",
     owner=GROWTH,

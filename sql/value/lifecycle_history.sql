@@ -59,23 +59,19 @@ models as (
     group by p.cohort, p.model
 ),
 
-strategies as (
-    select unnest($stages) as stage, unnest($strategies) as strategy
-),
-
 -- P(alive) = 1 / (1 + a / b' * ((alpha + T) / (alpha + t_x)) ^ (r + x)), with b' = b + x - 1 for
 -- BG/NBD and b + x for MBG/NBD, solved for T: days from her first order day to the last complete
 -- day. The midnight after that day is the first at which it shows.
 followed as (
     select
-        o.member_id,
+        k.member_id,
+        k.known_on,
         o.date,
         o.nth,
         o.first_date,
         o.gap_days,
         o.median_gap_days,
         o.next_order_date,
-        k.known_on,
         floor(
             least(
                 36500,
@@ -89,9 +85,9 @@ followed as (
                 - m.alpha
             )
         ) + 1 - (o.date - o.first_date) as alive_until_age
-    from order_days as o
-    join members as k on k.member_id = o.member_id
-    left join cohorts as c on c.member_id = o.member_id
+    from members as k
+    left join order_days as o on o.member_id = k.member_id
+    left join cohorts as c on c.member_id = k.member_id
     left join models as m on m.cohort = coalesce(c.parameters_of, 'pooled') and o.nth > 1
 ),
 
@@ -102,11 +98,11 @@ followed as (
 spells as (
     select
         member_id,
+        known_on,
         date,
         nth = 1 as is_first,
-        known_on,
         next_order_date,
-        coalesce(next_order_date, $run_date) - date as last_age,
+        cast(coalesce(next_order_date, $run_date) - date as integer) as last_age,
         case when gap_days >= $resurrected_gap_days then 'resurrected' else 'active' end as lively,
         cast(greatest(1, $active_days - (date - first_date) + 1) as integer) as lively_from,
         cast(
@@ -123,7 +119,8 @@ spells as (
     from followed
 ),
 
-ended as (
+-- Once for all that reads it below, where the engine would work it out for each.
+ended as materialized (
     select
         *,
         case
@@ -136,113 +133,46 @@ ended as (
     from spells
 ),
 
--- Staying in a stage over an order is no change.
-joined as (
-    select *, case when next_stage <> last_stage then next_order_date + 1 end as next_date
-    from ended
-),
-
-changed as (
-    select
-        *,
-        case
-            when lively_from > 1 and lively_from <= least(last_age, $active_days)
-                then date + lively_from
-            when last_age > $active_days then date + $active_days + 1
-            else next_date
-        end as change_date
-    from joined
-),
-
-ordered as (
-    select
-        *,
-        lead(change_date ignore nulls) over (partition by member_id order by date)
-            as later_change_date
-    from changed
-),
-
-stages as (
+entered as (
     -- Of whom only the id is known is known as of now.
     select
-        m.member_id,
-        least(m.known_on + 1, $run_date) as entered_date,
-        o.date + 1 as left_date,
-        'prospect' as stage,
-        null as previous_stage
-    from members as m
-    left join order_days as o on o.member_id = m.member_id and o.nth = 1
-    where o.date is null or m.known_on < o.date
-    union all
-    select
         member_id,
-        date + 1,
-        coalesce(change_date, later_change_date),
-        'new',
-        case when known_on < date then 'prospect' end
-    from ordered
+        least(known_on + 1, $run_date) as entered_date,
+        'prospect' as stage
+    from ended
+    where date is null or (is_first and known_on < date)
+    union all
+    select member_id, date + 1, 'new'
+    from ended
     where is_first
     union all
-    select
-        member_id,
-        date + lively_from,
-        case
-            when last_age > $active_days then date + $active_days + 1
-            else coalesce(next_date, later_change_date)
-        end,
-        lively,
-        'new'
-    from ordered
+    select member_id, date + lively_from, lively
+    from ended
     where lively_from > 1 and lively_from <= least(last_age, $active_days)
     union all
-    select
-        member_id,
-        date + $active_days + 1,
-        case
-            when last_age >= churn_from then date + churn_from
-            else coalesce(next_date, later_change_date)
-        end,
-        'dormant',
-        case when lively_from <= $active_days then lively else 'new' end
-    from ordered
+    select member_id, date + $active_days + 1, 'dormant'
+    from ended
     where last_age > $active_days and churn_from > $active_days + 1
     union all
-    select
-        member_id,
-        date + churn_from,
-        case
-            when last_age > $lost_days then date + $lost_days + 1
-            else coalesce(next_date, later_change_date)
-        end,
-        'churn_risk',
-        case
-            when churn_from > $active_days + 1 then 'dormant'
-            when lively_from <= $active_days then lively
-            else 'new'
-        end
-    from ordered
+    select member_id, date + churn_from, 'churn_risk'
+    from ended
     where last_age >= churn_from
     union all
-    select
-        member_id,
-        date + $lost_days + 1,
-        coalesce(next_date, later_change_date),
-        'lost',
-        'churn_risk'
-    from ordered
+    select member_id, date + $lost_days + 1, 'lost'
+    from ended
     where last_age > $lost_days
     union all
-    select member_id, next_date, later_change_date, next_stage, last_stage
-    from ordered
-    where next_date is not null
+    -- Staying in a stage over an order is no change.
+    select member_id, next_order_date + 1, next_stage
+    from ended
+    where next_stage <> last_stage
 )
 
 select
-    t.member_id,
-    t.entered_date,
-    t.left_date,
-    t.stage,
-    t.previous_stage,
-    s.strategy
-from stages as t
-join strategies as s on s.stage = t.stage
+    member_id,
+    entered_date,
+    lead(entered_date) over by_date as left_date,
+    stage,
+    lag(stage) over by_date as previous_stage
+from entered
+window by_date as (partition by member_id order by entered_date)

@@ -11,7 +11,8 @@
 -- A period that has not ended when the data end is immature: retained and rate are NULL, never 0.
 -- Beside 'all' the members are told apart by the columns of clean.members that shop.yaml names, by
 -- what these say now, whatever they said when the member came.
-with member_days as (
+-- Reading it twice costs less than keeping it.
+with member_days as not materialized (
     select member_id, date, first_date, previous_date, period_marks
     from features.member_days
 ),
@@ -72,11 +73,13 @@ pairs as (
     from member_days
 ),
 
--- How many periods after her first period a day lies.
+-- How many periods after her first period a day lies. A pair's number is its own and dense, so that
+-- millions of days find their pair without hashing.
 ages as (
     select
         first_date,
         date,
+        ($run_date - first_date) * ($run_date - first_date + 1) + 2 * ($run_date - date) as pair,
         cast(date_trunc('week', first_date) as date) as cohort_week,
         cast(date_trunc('month', first_date) as date) as cohort_month,
         date - first_date as days,
@@ -87,11 +90,10 @@ ages as (
 
 placed as (
     select
-        a.first_date,
-        a.date,
+        a.pair,
         a.first_date + d.bracket_start as day_bracket,
         a.cohort_week + 7 * w.bracket_start as week_bracket,
-        a.cohort_month + to_months(m.bracket_start) as month_bracket
+        cast(a.cohort_month + to_months(m.bracket_start) as date) as month_bracket
     from ages as a
     left join brackets as d on a.days >= d.bracket_start and a.days < d.bracket_end
     left join brackets as w on a.weeks >= w.bracket_start and a.weeks < w.bracket_end
@@ -101,7 +103,7 @@ placed as (
 -- She enters a bracket on the first of her days in it: the one before lies before the bracket.
 -- Three bits more say so, of days, weeks and months, beside those of 1, 8, 16, 128, 256 and 2048:
 -- one number with no bit too many is counted fastest.
-entered as (
+entered as not materialized (
     select
         d.member_id,
         d.first_date,
@@ -111,7 +113,9 @@ entered as (
         + case when d.previous_date >= p.week_bracket then 0 else 8192 end
         + case when d.previous_date >= p.month_bracket then 0 else 16384 end as marks
     from member_days as d
-    join placed as p on p.first_date = d.first_date and p.date = d.date
+    join placed as p
+        on p.pair = ($run_date - d.first_date) * ($run_date - d.first_date + 1)
+            + 2 * ($run_date - d.date)
 ),
 
 -- The members in a few rows per pair of dates: all that follows counts these.
