@@ -29,6 +29,8 @@ import polars as pl
 
 from assets.clean.contracts import EVENTS, MEMBERS, ORDERS, SESSIONS
 from assets.features.contracts import MEMBER_DAYS, ORDER_DAYS
+from assets.features.contracts import MEMBERS as MEMBER_FEATURES
+from assets.tags.contracts import MEMBER_PREFERENCES
 from assets.value.contracts import (
     CLV,
     CLV_PARAMETERS,
@@ -37,6 +39,7 @@ from assets.value.contracts import (
     LIFECYCLE_HISTORY,
     LIFECYCLE_TRANSITIONS,
     RETENTION_COHORTS,
+    RFM,
 )
 from resources.config.shop import Shop
 from resources.contract import Contract
@@ -142,6 +145,8 @@ def fill_shop(session: Session, n_members: int) -> None:
             "parameters_of": "'pooled'",
         },
     )
+    for contract in (MEMBER_FEATURES, MEMBER_PREFERENCES, RFM):
+        fill(session, contract, MEMBERS.name, {"member_id": "member_id"})
     values = ", ".join(f"('{name}', {value})" for name, value in PARAMETERS.items())
     fill(
         session,

@@ -256,7 +256,7 @@ RETENTION_COHORTS = Contract(
     key=("unit", "segment_column", "segment", "cohort_date", "period", "mode"),
     columns=(
         Column("unit", "varchar", "Length of a period", accepts=UNITS),
-        Column("segment_column", "varchar", "all, or a column of clean.members"),
+        Column("segment_column", "varchar", "all, or the column that shop.yaml names"),
         Column("segment", "varchar", "Its value as of now; unknown where there is none, or all"),
         Column("cohort_date", "date", "First day of the members' first active period"),
         Column("period", "integer", "Periods since, from 0; brackets are numbered from 0"),

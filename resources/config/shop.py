@@ -221,8 +221,12 @@ class Recommend(Declared):
     new_share: Share = 0.05
 
 
-# Columns of clean.members that members can be told apart by.
-SegmentColumn = Literal["channel", "country", "locale", "birth_year_band"]
+# Columns of clean.members that members can be told apart by,
+MemberColumn = Literal["channel", "country", "locale", "time_zone", "birth_year_band"]
+# and those of features.members, tags.member_preferences and value.rfm beside them.
+SegmentColumn = Literal[
+    MemberColumn, "main_channel", "price_band", "brand", "category", "rfm_segment"
+]
 
 
 class Clv(Declared):
@@ -245,7 +249,7 @@ class Clv(Declared):
     max_idle_days: Days = 30
     one_time_share: Share = 0.7
     min_cohort: Annotated[int, Field(ge=1)] = 1000
-    cohort_column: SegmentColumn | None = None
+    cohort_column: MemberColumn | None = None
     holdout_days: Days = 90
     max_correlation: Share = 0.3
     risk_bands: tuple[Share, Share] = (0.33, 0.66)

@@ -9,8 +9,8 @@
 --   consecutive  active in every period from 0 to t
 -- rate = of the cohort's members so retained / all of the cohort's members.
 -- A period that has not ended when the data end is immature: retained and rate are NULL, never 0.
--- Beside 'all' the members are told apart by the columns of clean.members that shop.yaml names, by
--- what these say now, whatever they said when the member came.
+-- Beside 'all' the members are told apart by the columns that shop.yaml names, by what these say now,
+-- whatever they said when the member came: those who stayed have had more time to become champions.
 -- Reading it twice costs less than keeping it.
 with member_days as not materialized (
     select member_id, date, first_date, previous_date, period_marks
@@ -27,12 +27,22 @@ attributes as (
                 when 'channel' then m.channel
                 when 'country' then m.country
                 when 'locale' then m.locale
+                when 'time_zone' then m.time_zone
                 when 'birth_year_band' then cast(m.birth_year_band as varchar)
+                when 'main_channel' then f.main_channel
+                when 'price_band' then p.price_band
+                when 'brand' then p.brand
+                when 'category' then p.category
+                when 'rfm_segment' then r.segment
             end,
             'unknown'
         ) as segment
     from clean.members as m
+    left join features.members as f on f.member_id = m.member_id
+    left join tags.member_preferences as p on p.member_id = m.member_id
+    left join value.rfm as r on r.member_id = m.member_id
     cross join (select unnest(cast($retention_segments as varchar[])) as segment_column) as s
+    where len(cast($retention_segments as varchar[])) > 0
 ),
 
 -- Numbers, because a million members are told apart by them in a third of the time.

@@ -116,15 +116,15 @@ def ordered_by(settings: SimulationSettings) -> tuple[Floats, Floats, Floats]:
     return tuple(histories[name].to_numpy().astype(float) for name in ("x", "t_x", "T"))
 
 
-@pytest.mark.parametrize("n_members, n_seeds", [(1500, 100), (20_000, 20)])
-def test_shop_time_and_calendar_leave_the_truths_inside(n_members: int, n_seeds: int) -> None:
+@pytest.mark.parametrize("n_members", [1500, 20_000])
+def test_shop_time_and_calendar_leave_the_truths_inside(n_members: int) -> None:
     """Weekends, festivals, time zones and days instead of moments, none of which the model knows.
 
     Merging the orders of one day biases r by 4 % and alpha by 7 % at these rates, which in a shop
     as large as the demo the interval of one fit alone would not hold.
     """
     n_inside = 0
-    for seed in range(n_seeds):
+    for seed in range(100):
         settings = SimulationSettings(
             seed=seed, members=n_members, dirt=DirtModel(n_visitors_per_member=0)
         )
@@ -138,7 +138,7 @@ def test_shop_time_and_calendar_leave_the_truths_inside(n_members: int, n_seeds:
                 fit.order_intervals(), (truth.r, truth.alpha, truth.a, truth.b), strict=True
             )
         )
-    assert n_inside >= 0.9 * n_seeds
+    assert n_inside >= 90
 
 
 def test_an_interval_is_widened_by_another_that_has_ends() -> None:

@@ -3,13 +3,17 @@
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.clean.contracts import MEMBERS
-from assets.value.contracts import RETENTION_COHORTS
+from assets.features.contracts import MEMBERS as MEMBER_FEATURES
+from assets.tags.contracts import MEMBER_PREFERENCES
+from assets.value.contracts import RETENTION_COHORTS, RFM
+from resources.config.shop import SegmentColumn
 
 # A Monday, and the first of a month.
 START = dt.date(2026, 6, 1)
@@ -20,7 +24,8 @@ LENGTHS = {"day": 30, "week": 26, "month": 24}
 @pytest.fixture
 def run(tables, live):
     """Runs retention_cohorts on active days, given as days after the start."""
-    tables.given(MEMBERS)
+    for contract in (MEMBERS, MEMBER_FEATURES, MEMBER_PREFERENCES, RFM):
+        tables.given(contract)
 
     def make(active: Mapping[int, list[int]], last_day: int, **parameters: object):
         load_date = START + dt.timedelta(days=last_day)
@@ -190,13 +195,28 @@ def test_members_are_told_apart_by_what_they_are_now(tables, run):
     assert rates(by_channel, "day", "exact", segment="unknown") == [1, 0, 1]
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("channel", "app"), ("country", "CN"), ("locale", "zh-CN"), ("birth_year_band", 1995)],
-)
-def test_every_segment_column_is_read(tables, run, column, value):
-    tables.given(MEMBERS, [{"member_id": 1, column: value}, {"member_id": 2}])
-    rows = run({1: [0], 2: [0, 1]}, last_day=1, retention_segments=[column])
+SEGMENTS = {
+    "channel": (MEMBERS, "channel", "app"),
+    "country": (MEMBERS, "country", "CN"),
+    "locale": (MEMBERS, "locale", "zh-CN"),
+    "time_zone": (MEMBERS, "time_zone", "Asia/Tokyo"),
+    "birth_year_band": (MEMBERS, "birth_year_band", 1995),
+    "main_channel": (MEMBER_FEATURES, "main_channel", "web"),
+    "price_band": (MEMBER_PREFERENCES, "price_band", "high"),
+    "brand": (MEMBER_PREFERENCES, "brand", "云朵"),
+    "category": (MEMBER_PREFERENCES, "category", "tea"),
+    "rfm_segment": (RFM, "segment", "champions"),
+}
+
+
+@pytest.mark.parametrize("segment_column", get_args(SegmentColumn))
+def test_every_segment_column_is_read(tables, run, segment_column):
+    contract, column, value = SEGMENTS[segment_column]
+    tables.given(MEMBERS, [{"member_id": 2, "time_zone": "unknown"}])
+    if contract is not MEMBERS:
+        tables.given(MEMBERS, [{"member_id": 1}])
+    tables.given(contract, [{"member_id": 1, column: value}])
+    rows = run({1: [0], 2: [0, 1]}, last_day=1, retention_segments=[segment_column])
     assert rates(rows, "day", "exact", segment=str(value)) == [1, 0]
     assert rates(rows, "day", "exact", segment="unknown") == [1, 1]
 
