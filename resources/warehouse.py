@@ -1,14 +1,16 @@
 """The one place that touches DuckDB's API: short-lived connections to the pipeline's files.
 
 DuckDB lets one process write a file and shuts every other one out meanwhile, so a connection is
-opened late, waited for when another process holds the file, and always closed.
+opened late, waited for when another process holds the file, and always closed; within a run, a
+moment after the session that mostly is followed by another at once.
 """
 
 import json
 import re
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +21,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import PrivateAttr
 
 from resources.contract import Contract
 from resources.failure import Failure
@@ -33,6 +36,8 @@ FileFormatErrors = (duckdb.IOException, duckdb.InvalidInputException)
 
 # DuckDB begins a file with three headers of 4 KiB.
 _HEADER_BYTES = 3 * 4096
+# Longer than from one step of a run to the next; a step of another process waits a minute.
+LINGER_SECONDS = 0.5
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -268,14 +273,15 @@ class Database:
         Raises:
             WarehouseError: the file is missing, damaged, or still locked after the wait.
         """
-        connection = self._open(read_only=read_only)
+        connection = self.opened(read_only=read_only)
         try:
             connection.execute(read_sql("prelude.sql"))
             yield Session(connection)
         finally:
             connection.close()
 
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def opened(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        """A bare connection, to be closed by whoever asked; raises as `connect` does."""
         if read_only and not self.path.exists():
             raise WarehouseError(f"{self.path}: no such file; `siyu run` makes it")
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -318,13 +324,74 @@ class Database:
         return content is not None and (not content or content[8:12] == b"DUCK")
 
 
+class _Lingering:
+    """Keeps a file open for a moment after its last session, for the next one.
+
+    To open a file, and to fold its log into it at every close, takes longer than many a step's own
+    work. Another process gets its turn when this one pauses, as it does where that one holds the
+    place in the pool.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._n_sessions = 0
+        self._timer: threading.Timer | None = None
+
+    @contextmanager
+    def holding(self, database: Database) -> Generator[None]:
+        """Keeps the file open inside the block and a moment longer."""
+        with self._lock:
+            self._stop_timer()
+            if self._connection is None:
+                self._connection = database.opened()
+            self._n_sessions += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_sessions -= 1
+                if self._n_sessions == 0:
+                    self._timer = threading.Timer(LINGER_SECONDS, self.close)
+                    self._timer.daemon = True
+                    self._timer.start()
+
+    def close(self) -> None:
+        """Closes the file, unless a session is open."""
+        with self._lock:
+            if self._n_sessions == 0:
+                self._stop_timer()
+                if self._connection is not None:
+                    self._connection.close()
+                self._connection = None
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
+
 class Warehouse(dg.ConfigurableResource[Any]):
-    """The pipeline's own database, `warehouse.duckdb`."""
+    """The pipeline's own database, `warehouse.duckdb`.
+
+    Within a run its file stays open from step to step.
+    """
 
     path: str
     threads: int = 4
     memory_limit: str = "3GB"
     lock_timeout_seconds: float = 60.0
+    _lingering: _Lingering | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Warehouse"]:
+        """What Dagster calls around the steps of a run."""
+        self._lingering = _Lingering()
+        try:
+            yield self
+        finally:
+            self._lingering.close()
+            self._lingering = None
 
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Generator[Session]:
@@ -332,8 +399,13 @@ class Warehouse(dg.ConfigurableResource[Any]):
         database = Database(
             Path(self.path), self.threads, self.memory_limit, self.lock_timeout_seconds
         )
-        with database.connect(read_only=read_only) as session:
-            yield session
+        with ExitStack() as held:
+            if self._lingering is not None and read_only:
+                # DuckDB opens no file in two ways at once.
+                self._lingering.close()
+            elif self._lingering is not None:
+                held.enter_context(self._lingering.holding(database))
+            yield held.enter_context(database.connect(read_only=read_only))
 
     def publish(self, contracts: Sequence[Contract], target: Path) -> int:
         """Copies the contracts' tables to a new file and puts it in `target`'s place.

@@ -3,13 +3,17 @@
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
 from resources.contract import Column, Contract
 from resources.warehouse import (
+    LINGER_SECONDS,
     Database,
     SqlError,
     Warehouse,
@@ -174,6 +178,82 @@ def test_a_held_lock_is_waited_for_then_reported_in_one_line(tmp_path: Path) -> 
     holder.communicate("go\n", timeout=30)
     with impatient.connect() as session:
         assert session.scalar("select 1") == 1
+
+
+_PROBE = textwrap.dedent("""
+    import sys, duckdb
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        try:
+            duckdb.connect(sys.argv[1]).close()
+            print("free", flush=True)
+        except duckdb.IOException:
+            print("held", flush=True)
+""")
+
+
+@pytest.fixture
+def found(warehouse: Warehouse) -> Iterator[Callable[[], str]]:
+    """Whether another process finds the warehouse free or held."""
+    probe = subprocess.Popen(
+        [sys.executable, "-c", _PROBE, warehouse.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with probe:
+        assert probe.stdin is not None and probe.stdout is not None
+        stdin, stdout = probe.stdin, probe.stdout
+        assert stdout.readline() == "ready\n"
+
+        def ask() -> str:
+            stdin.write("?\n")
+            stdin.flush()
+            return stdout.readline().strip()
+
+        yield ask
+        probe.terminate()
+
+
+def test_within_a_run_the_file_stays_open_from_step_to_step(
+    warehouse: Warehouse, found: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A busy machine is no reason to fail.
+    monkeypatch.setattr("resources.warehouse.LINGER_SECONDS", 60.0)
+    with warehouse.yield_for_execution(dg.build_init_resource_context()) as in_run:
+        assert found() == "free"
+        write(in_run, ROWS)
+        assert found() == "held"
+        # An audience is read in a way of its own.
+        with in_run.connect(read_only=True) as session:
+            session.execute("set enable_external_access = false")
+            with pytest.raises(SqlError, match="read-only"):
+                session.execute("delete from clean.things")
+        assert read(in_run).equals(ROWS)
+        with pytest.raises(SqlError), in_run.connect() as session, session.transaction():
+            session.execute("delete from clean.things")
+            session.execute("a mistake")
+        assert read(in_run).equals(ROWS)
+        assert found() == "held"
+    assert found() == "free"
+    write(warehouse, ROWS)
+    assert found() == "free"
+
+
+def test_a_run_that_pauses_gives_the_file_free(
+    warehouse: Warehouse, found: Callable[[], str]
+) -> None:
+    with warehouse.yield_for_execution(dg.build_init_resource_context()) as in_run:
+        write(in_run, ROWS)
+        deadline = time.monotonic() + 30
+        while found() == "held":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert read(in_run).equals(ROWS)
+        with in_run.connect() as session:
+            time.sleep(2 * LINGER_SECONDS)
+            assert found() == "held"
+            assert session.scalar("select count(*) from clean.things") == 2
 
 
 def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path) -> None:
