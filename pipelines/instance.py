@@ -70,14 +70,19 @@ def sole_run(home: Home, timeout_seconds: float) -> Generator[None]:
 
 
 def end_killed_runs(instance: dg.DagsterInstance) -> int:
-    """Marks as failed what earlier `siyu run`s left unfinished and frees their pool slots.
+    """Marks as failed what earlier `siyu run`s left unfinished and frees the slots of ended runs.
 
-    To be called inside `sole_run`: whatever is unfinished then has no process any more.
-    Returns how many there were.
+    To be called inside `sole_run`: whatever is unfinished then has no process any more. Slots are
+    freed of every run that has ended, for a run may have been killed after it marked another.
+    Returns how many were left unfinished.
     """
     filters = dg.RunsFilter(statuses=_UNFINISHED, tags={OWN_RUN_TAG: "1"})
     left = instance.get_runs(filters)
     for run in left:
         instance.report_run_failed(run, "the process that executed it was killed")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    log = instance.event_log_storage
+    for run_id in log.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            log.free_concurrency_slots_for_run(run_id)
     return len(left)
