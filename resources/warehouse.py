@@ -34,10 +34,14 @@ PUBLISHED_STORAGE_VERSION = "v1.0.0"
 SqlError = duckdb.Error
 FileFormatErrors = (duckdb.IOException, duckdb.InvalidInputException)
 
+# What DuckDB says where another process, or this one in another way, has the file open.
+_IN_USE = ("Could not set lock", "different configuration")
 # DuckDB begins a file with three headers of 4 KiB.
 _HEADER_BYTES = 3 * 4096
 # Longer than from one step of a run to the next; a step of another process waits a minute.
 LINGER_SECONDS = 0.5
+# By how much what a file holds may grow, beside a quarter, before it is closed between two steps.
+_GROWTH_BYTES = 64 << 20
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -297,7 +301,7 @@ class Database:
             try:
                 return duckdb.connect(self.path, read_only=read_only, config=settings)
             except duckdb.Error as error:
-                is_locked = "Could not set lock" in str(error)
+                is_locked = any(each in str(error) for each in _IN_USE)
                 if not is_locked and not read_only and self._is_unfinished():
                     self.path.unlink()
                     continue
@@ -329,13 +333,15 @@ class _Lingering:
 
     To open a file, and to fold its log into it at every close, takes longer than many a step's own
     work. Another process gets its turn when this one pauses, as it does where that one holds the
-    place in the pool.
+    place in the pool. After a failure, and where replaced tables have made the file grow, it is
+    closed at once: a new opening begins with neither settings nor blocks that were left behind.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._n_sessions = 0
+        self._most_bytes = 0.0
         self._timer: threading.Timer | None = None
 
     @contextmanager
@@ -345,13 +351,18 @@ class _Lingering:
             self._stop_timer()
             if self._connection is None:
                 self._connection = database.opened()
+                self._most_bytes = 1.25 * self._used_bytes() + _GROWTH_BYTES
             self._n_sessions += 1
+        has_failed = True
         try:
             yield
+            has_failed = False
         finally:
             with self._lock:
                 self._n_sessions -= 1
-                if self._n_sessions == 0:
+                if has_failed or self._used_bytes() > self._most_bytes:
+                    self._close()
+                elif self._n_sessions == 0:
                     self._timer = threading.Timer(LINGER_SECONDS, self.close)
                     self._timer.daemon = True
                     self._timer.start()
@@ -359,11 +370,20 @@ class _Lingering:
     def close(self) -> None:
         """Closes the file, unless a session is open."""
         with self._lock:
-            if self._n_sessions == 0:
-                self._stop_timer()
-                if self._connection is not None:
-                    self._connection.close()
-                self._connection = None
+            self._close()
+
+    def _used_bytes(self) -> int:
+        # What a dropped table held counts until the file is closed, as it does in its size.
+        size = "select used_blocks * block_size from pragma_database_size()"
+        row = self._connection.execute(size).fetchone() if self._connection else None
+        return int(row[0]) if row else 0
+
+    def _close(self) -> None:
+        if self._n_sessions == 0:
+            self._stop_timer()
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

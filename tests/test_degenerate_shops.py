@@ -264,7 +264,7 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
     "negative_revenue": {
         "select sum(net_revenue) from clean.orders": [(4 * 20 - 4 * 60 - 4 * 40,)],
         "select n_orders, revenue, count(*) from social.referrals group by all": [(1, -40, 4)],
-        "select count(*) from social.commissions where amount > 0 and base_amount <= 0": [(0,)],
+        "select sum(amount) from social.commissions": [(-4 * 40 / 20,)],
         "select referred_buyers, referred_revenue, score, rank from social.advocates": [
             (4, -160, 0, 1)
         ],

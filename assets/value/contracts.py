@@ -274,7 +274,7 @@ RETENTION_COHORTS = Contract(
         share("rate", "Retained over cohort size; NULL if immature").optional(),
         Column("is_complete", "boolean", "The period is over"),
     ),
-    description="Members of the cohort active in period t over the size of the cohort.",
+    description="Members, identified or not, of the cohort active in period t over its size.",
     owner=GROWTH,
     claims={
         "rate_is_a_share": "rate is null or rate between 0 and 1",
@@ -308,7 +308,7 @@ GROWTH_ACCOUNTING = Contract(
         ),
         Column("is_complete", "boolean", "The period is over"),
     ),
-    description="Where the active members of each period come from, and where they went.",
+    description="Where active members, identified or not, come from, and where they went.",
     owner=GROWTH,
     claims={
         "active_follows_from_the_period_before": (

@@ -222,7 +222,9 @@ class Recommend(Declared):
 
 
 # Columns of clean.members that members can be told apart by,
-MemberColumn = Literal["channel", "country", "locale", "time_zone", "birth_year_band"]
+MemberColumn = Literal[
+    "channel", "country", "locale", "time_zone", "birth_year_band", "is_identified"
+]
 # and those of features.members, tags.member_preferences and value.rfm beside them.
 SegmentColumn = Literal[
     MemberColumn, "main_channel", "price_band", "brand", "category", "rfm_segment"
@@ -281,12 +283,16 @@ class Strategies(Declared):
 
 
 class Lifecycle(Declared):
-    """Thresholds of the lifecycle stages, in days since the last order."""
+    """Thresholds of the lifecycle stages, in days since the last order.
+
+    Who is back after `resurrected_gap_days` is resurrected; by default, who had been over
+    `dormant_days`.
+    """
 
     active_days: Days = 30
     dormant_days: Days = 90
     lost_days: Days = 180
-    resurrected_gap_days: Days = 90
+    resurrected_gap_days: Days | None = None
     gap_multiple: Positive = 2
     min_p_alive: Share = 0.33
     strategies: Strategies = Strategies()
@@ -295,7 +301,14 @@ class Lifecycle(Declared):
     def _days_rise(self) -> "Lifecycle":
         if not self.active_days < self.dormant_days < self.lost_days:
             raise ValueError("expected active_days < dormant_days < lost_days")
+        if self.gap_days <= self.active_days:
+            raise ValueError("expected active_days < resurrected_gap_days")
         return self
+
+    @property
+    def gap_days(self) -> int:
+        """The gap after which an order brings her back from the dead, in days."""
+        return self.resurrected_gap_days or self.dormant_days
 
 
 class Retention(Declared):
@@ -518,7 +531,7 @@ class Shop(Declared):
             "active_days": self.lifecycle.active_days,
             "dormant_days": self.lifecycle.dormant_days,
             "lost_days": self.lifecycle.lost_days,
-            "resurrected_gap_days": self.lifecycle.resurrected_gap_days,
+            "resurrected_gap_days": self.lifecycle.gap_days,
             "gap_multiple": float(self.lifecycle.gap_multiple),
             "min_p_alive": float(self.lifecycle.min_p_alive),
             "stages": list(strategies),

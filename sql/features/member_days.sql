@@ -1,5 +1,6 @@
 -- One row per member and calendar date of the shop on which she did something or ordered.
--- Any event that is not a bot's makes a day active, and so does an order that was not cancelled.
+-- Any event that is not a bot's makes a day active, and so does an order that was not cancelled; the
+-- events of orders do not by themselves, for the shop's servers send them too, as of a refund.
 -- Orders count on the day they were placed, with what they are worth today: an order given back
 -- in full keeps its day but is no order (n_orders counts orders with net revenue above 0).
 -- Beside each day stands what retention and growth ask of the days around it, so that they need no
@@ -17,7 +18,11 @@
 with events as (
     select member_id, event_name, event_date
     from clean.events
-    where not is_bot and member_id is not null and event_date < $run_date
+    where
+        not is_bot
+        and member_id is not null
+        and event_date < $run_date
+        and event_name not like 'Order %'
 ),
 
 sessions as (

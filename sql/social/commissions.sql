@@ -3,9 +3,11 @@
 -- most. Without rates in shop.yaml nobody earns anything.
 --
 -- Only orders placed once both were bound count. Nothing goes to minors. base_amount is what is
--- left of the order today, so refunds lower it and cancellation voids it: an amount already paid
--- that has since shrunk, or whose row is gone because a late file told otherwise of who brought
--- whom, is to be set off by whoever pays. pending: refunds are likely yet.
+-- left of the order today, so refunds lower it and cancellation voids it; a return that is booked as
+-- an order of its own, below zero, takes its amount off. The table says what is owed as all is known
+-- today, by today's rates and ages: where an amount already paid has since changed, or its row is
+-- gone because a late file told otherwise of who brought whom, whoever pays sets off the difference.
+-- pending: refunds are likely yet.
 with referrals as (
     select member_id, referrer_id, bound_at
     from social.referrals
@@ -18,7 +20,11 @@ orders as (
         ordered_at,
         order_date,
         status = 'cancelled' as is_cancelled,
-        greatest(case $commission_base when 'margin' then margin else net_revenue end, 0) as base
+        case
+            when net_revenue < 0
+                then least(case $commission_base when 'margin' then margin else net_revenue end, 0)
+            else greatest(case $commission_base when 'margin' then margin else net_revenue end, 0)
+        end as base
     from clean.orders
     where order_date < $run_date
 ),

@@ -1,7 +1,8 @@
 -- One row per group order (拼团): several members order at the invitation of one, its leader, who
 -- shared it or ordered in it first.
 -- Complete as soon as $group_size members have ordered, if that is within $group_hours of the
--- opening. Cancelled orders are none, so a group that failed and was cancelled has no members.
+-- opening. Cancelled orders are none, so a group that failed and was cancelled has no members; who
+-- gave hers back later had joined nevertheless, and takes from the revenue alone.
 -- New members order for the first time.
 with touches as (
     select message_id, kind, share_code, group_id, member_id, product_id, order_id, occurred_at

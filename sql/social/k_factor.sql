@@ -39,9 +39,11 @@ clicks as (
         c.message_id,
         c.member_id,
         c.outcome = 'bound' as is_bound,
-        extract(epoch from c.known_at - s.shared_at) / 86400 as cycle_days
+        greatest(extract(epoch from c.known_at - s.shared_at), 0) / 86400 as cycle_days
     from share_clicks as c
-    asof join shares as s on s.share_code = c.share_code and s.shared_at <= c.clicked_at
+    asof join shares as s
+        on s.share_code = c.share_code
+        and s.shared_at <= c.clicked_at + $skew_tolerance_seconds * interval 1 second
 ),
 
 units as (
@@ -151,6 +153,6 @@ select
                 * power(1 - 1 / (9 * (signups + 1)) + 1.959964 / (3 * sqrt(signups + 1)), 3)
                 / nullif(active, 0)
     end as k_high,
-    cycle_days,
+    case when is_mature then cycle_days end as cycle_days,
     is_mature
 from counts

@@ -4,7 +4,13 @@
 -- full with what they cost).
 with recursive
 bindings as (
-    select c.member_id, c.referrer_id, c.share_code, c.clicked_at, c.known_at, t.channel
+    select
+        c.member_id,
+        c.referrer_id,
+        c.share_code,
+        c.clicked_at,
+        greatest(c.known_at, c.clicked_at) as bound_at,
+        t.channel
     from social.share_clicks as c
     join features.share_touches as t on t.message_id = c.message_id
     where c.outcome = 'bound'
@@ -33,7 +39,7 @@ orders_since as (
         sum(o.net_revenue) as revenue,
         sum(o.margin) as margin
     from bindings as b
-    join orders as o on o.member_id = b.member_id and o.ordered_at >= b.known_at
+    join orders as o on o.member_id = b.member_id and o.ordered_at >= b.bound_at
     group by b.member_id
 )
 
@@ -42,7 +48,7 @@ select
     b.referrer_id,
     b.share_code,
     b.clicked_at,
-    b.known_at as bound_at,
+    b.bound_at,
     t.depth,
     t.root_id,
     coalesce(o.n_orders, 0) as n_orders,

@@ -6,14 +6,16 @@
 -- first seen on it after the click; else nobody's yet (open).
 -- known_at: the first sign of her by name, be it a sign-up, a login or an order.
 -- Of the reasons the first that holds:
---   unknown_code      no identified member is known to have shared it
+--   unknown_code      no identified member is known to have shared it by then
 --   own_code          it is her own
 --   same_device       she who shared it had shared it on this device by then, or was seen on it no
 --                     later than $farm_window_days after the member was known
 --   device_farm       she is one of more than $accounts_per_device newcomers on the device within
 --                     $farm_window_days
 --   earlier_binding   she had been bound by an earlier click
---   already_member    she was known by name before, not just by this click
+--   already_member    she was known by name before, not just by this click; of a click in her own
+--                     name $skew_tolerance_seconds before, for servers tell of a sign-up that she
+--                     made by the link before her device tells of the click
 --   too_late          she was first known more than $share_window_days after it
 --   not_last_click    a later click of hers counts
 --   cycle             it would make her one whom she has brought herself: of a ring, the edge that
@@ -37,7 +39,7 @@ merge_log as (
 known as (
     select member_id, min(first_seen_at) as known_at
     from identities
-    where kind = 'user_id'
+    where kind = 'user_id' and first_seen_at < $as_of
     group by member_id
 ),
 
@@ -85,6 +87,7 @@ shares as (
     select
         t.share_code,
         t.member_id as referrer_id,
+        t.occurred_at as shared_at,
         row_number() over (
             partition by t.share_code order by t.occurred_at, t.message_id
         ) as place
@@ -94,7 +97,7 @@ shares as (
 ),
 
 sharers as (
-    select share_code, referrer_id
+    select share_code, referrer_id, shared_at
     from shares
     where place = 1
 ),
@@ -138,14 +141,17 @@ judged as (
                 then 'same_device'
             when farms.visitor_id is not null then 'device_farm'
             when
-                known.known_at < c.clicked_at
-                or (known.known_at = c.clicked_at and not c.is_logged_in)
+                known.known_at <= c.clicked_at and not c.is_logged_in
+                or known.known_at
+                < c.clicked_at - $skew_tolerance_seconds * interval 1 second
                 then 'already_member'
             when known.known_at > c.clicked_at + $share_window_days * interval 1 day
                 then 'too_late'
         end as reason
     from clicks as c
-    left join sharers on sharers.share_code = c.share_code
+    left join sharers
+        on sharers.share_code = c.share_code
+        and sharers.shared_at <= c.clicked_at + $skew_tolerance_seconds * interval 1 second
     left join known on known.member_id = c.member_id
     left join farms on farms.visitor_id = c.visitor_id and farms.member_id = c.member_id
     left join seen as sharer_seen

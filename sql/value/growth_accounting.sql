@@ -1,6 +1,6 @@
 -- One row per unit and period of the shop's calendar (day, ISO week, month), from the first with
 -- an active member to the one of the last complete day, without a gap. Of the period's active
--- members, any activity, each is one of
+-- members, any activity, be they identified or but a device, each is one of
 --   new          her first active period;
 --   returning    active in the period before;
 --   resurrected  active before, but not in the period before;

@@ -1,6 +1,7 @@
 -- One row per unit, segment, cohort, period and mode. A cohort is the members whose first active
 -- day, any activity, lies in the same day, ISO week or month of the shop's calendar; period t is
--- the t-th such unit after it, from 0, as far as shop.yaml shows and as it has begun.
+-- the t-th such unit after it, from 0, as far as shop.yaml shows and as it has begun. Members who are
+-- but a device are among them; the segment column is_identified tells them apart.
 --   exact        active in period t
 --   on_or_after  active in period t or a later one
 --   bracket      active in any of the periods from bracket_start up to, not with, bracket_end:
@@ -29,6 +30,7 @@ attributes as (
                 when 'locale' then m.locale
                 when 'time_zone' then m.time_zone
                 when 'birth_year_band' then cast(m.birth_year_band as varchar)
+                when 'is_identified' then cast(m.is_identified as varchar)
                 when 'main_channel' then f.main_channel
                 when 'price_band' then p.price_band
                 when 'brand' then p.brand

@@ -233,11 +233,27 @@ def test_within_a_run_the_file_stays_open_from_step_to_step(
         with pytest.raises(SqlError), in_run.connect() as session, session.transaction():
             session.execute("delete from clean.things")
             session.execute("a mistake")
+        # What went wrong leaves nothing open.
+        assert found() == "free"
         assert read(in_run).equals(ROWS)
         assert found() == "held"
     assert found() == "free"
     write(warehouse, ROWS)
     assert found() == "free"
+
+
+def test_tables_made_anew_at_each_step_do_not_make_the_file_grow(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resources.warehouse.LINGER_SECONDS", 60.0)
+    monkeypatch.setattr("resources.warehouse._GROWTH_BYTES", 0)
+    sizes: list[int] = []
+    with warehouse.yield_for_execution(dg.build_init_resource_context()) as in_run:
+        for step in range(12):
+            numbers = pl.int_range(200_000, eager=True).hash(seed=step).reinterpret(signed=True)
+            write(in_run, pl.DataFrame({"thing_id": numbers, "kind": "a", "at": 1.0}))
+            sizes.append(Path(warehouse.path).stat().st_size)
+    assert max(sizes[6:]) <= 1.1 * max(sizes[:6])
 
 
 def test_a_run_that_pauses_gives_the_file_free(

@@ -5,8 +5,9 @@ import datetime as dt
 import pytest
 
 from assets.clean.contracts import MEMBERS, ORDERS
+from assets.features.contracts import ORDER_DAYS
 from assets.social.contracts import COMMISSIONS, REFERRALS, SHARE_CLICKS
-from assets.value.contracts import GROWTH_ACCOUNTING, LIFECYCLE_HISTORY
+from assets.value.contracts import GROWTH_ACCOUNTING, LIFECYCLE_HISTORY, STAGES
 from resources.warehouse import read_sql
 
 LOAD_DATE = dt.date(2026, 3, 31)
@@ -50,17 +51,60 @@ def stage(day: int, left: int | None, name: str, before: str | None, member_id: 
 def test_stages_follow_one_another(tables, found, stages, is_sound):
     tables.given(LIFECYCLE_HISTORY, stages)
     tables.given(MEMBERS)
+    tables.given(ORDER_DAYS)
     assert (found("stages_follow_one_another") == []) == is_sound
 
 
 def test_every_identified_member_is_in_a_stage(tables, found):
-    tables.given(LIFECYCLE_HISTORY, [stage(1, None, "new", None)])
+    tables.given(LIFECYCLE_HISTORY, [stage(1, None, "prospect", None)])
+    tables.given(ORDER_DAYS)
     members = [
         {"member_id": member_id, "time_zone_source": "shop", "is_identified": member_id < 3}
         for member_id in (1, 2, 3)
     ]
     tables.given(MEMBERS, members)
-    assert found("stages_follow_one_another") == ["member 2, no stage"]
+    assert found("stages_follow_one_another") == ["member 2, no stage now"]
+
+
+RUN_DATE = LOAD_DATE + dt.timedelta(days=1)
+# By the days since her orders, the stages that she may be in.
+DUE = [
+    ([], {"prospect"}),
+    ([30], {"new"}),
+    ([40, 30], {"active"}),
+    ([120, 30], {"resurrected"}),
+    ([31], {"dormant", "churn_risk"}),
+    ([90], {"dormant", "churn_risk"}),
+    ([91], {"churn_risk"}),
+    ([300, 180], {"churn_risk"}),
+    ([300, 181], {"lost"}),
+]
+
+
+@pytest.mark.parametrize(("ordered", "due"), DUE)
+def test_the_stage_of_today_is_what_the_order_days_say(tables, found, ordered, due):
+    tables.given(MEMBERS, [{"member_id": 1, "time_zone_source": "shop", "is_identified": True}])
+    dates = [RUN_DATE - dt.timedelta(days=ago) for ago in ordered]
+    tables.given(
+        ORDER_DAYS,
+        [
+            {
+                "member_id": 1,
+                "date": date,
+                "nth": nth,
+                "first_date": dates[0],
+                "gap_days": (date - dates[nth - 2]).days if nth > 1 else None,
+                "next_order_date": dates[nth] if nth < len(dates) else None,
+            }
+            for nth, date in enumerate(dates, start=1)
+        ],
+    )
+    tables.given(LIFECYCLE_HISTORY)
+    for name in STAGES:
+        tables.session.execute(f"delete from {LIFECYCLE_HISTORY.name}")
+        tables.given(LIFECYCLE_HISTORY, [stage(1, None, name, None)])
+        wrong = [] if name in due else [f"member 1, {name} now"]
+        assert found("stages_follow_one_another") == wrong
 
 
 def account(unit: str, period: dt.date, active: int, before: int):

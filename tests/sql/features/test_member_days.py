@@ -57,6 +57,15 @@ def test_empty_tables_give_no_days(tables, given):
     assert tables.run(MEMBER_DAYS, LOAD_DATE) == []
 
 
+def test_what_a_server_tells_of_an_order_is_no_sign_of_her(tables, given):
+    names = ("Order Completed", "Order Refunded", "Order Cancelled")
+    given(
+        events=[{"event_name": name} for name in names],
+        orders=[{"status": "cancelled"}],
+    )
+    assert tables.run(MEMBER_DAYS, LOAD_DATE) == []
+
+
 def test_events_are_counted_by_kind(tables, given):
     names = [
         "Product Viewed",

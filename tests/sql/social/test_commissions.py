@@ -94,6 +94,15 @@ def test_refunds_lower_and_cancellations_void_it(chain, earned):
     }
 
 
+def test_a_return_that_is_an_order_of_its_own_takes_its_amount_off(chain, earned):
+    chain.order("o", "10 10:00", 2, 100)
+    chain.order("return of o", "12 10:00", 2, -100, revenue=-100, margin=-50)
+    for base in ("net_revenue", "margin"):
+        found = earned(commission_base=base)
+        assert found["return of o", 1]["status"] == "payable"
+        assert found["return of o", 1]["amount"] == -found["o", 1]["amount"] < 0
+
+
 def test_a_loss_is_no_debt(chain, earned):
     chain.order("o", "10 10:00", 2, 10, margin=-5)
     assert earned(commission_base="margin")["o", 1]["amount"] == 0

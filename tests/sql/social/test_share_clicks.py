@@ -1,5 +1,7 @@
 """Which click binds a member to a sharer, and for what reason any other does not."""
 
+import datetime as dt
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +54,42 @@ def test_a_code_that_no_member_shared_is_unknown(shared):
         (of_nobody, 3): refused("unknown_code"),
         (of_a_stranger, 3): refused("unknown_code"),
     }
+
+
+def test_a_share_claims_no_click_from_before_it(shared):
+    """A stranger's link binds nobody, and whoever forwards it later changes nothing of that."""
+    shared.known(3, "06 10:00", 103)
+    shared.share("x", "05 08:00", 150)
+    counts = shared.click("a", "06 08:00", 103)
+    of_a_stranger = shared.click("x", "06 09:00", 103)
+    before = shared.clicks()
+    assert before == {(counts, 3): BOUND, (of_a_stranger, 3): refused("unknown_code")}
+    shared.share("x", "20 08:00", 102, by=2)
+    assert shared.clicks() == before
+
+
+def test_clocks_may_differ_between_a_share_and_its_click(shared):
+    shared.known(3, "06 10:00", 103)
+    shared.share("c", "06 09:04", 102, by=2)
+    click = shared.click("c", "06 09:00", 103)
+    assert shared.clicks() == {(click, 3): BOUND}
+
+
+def test_a_sign_up_moments_before_her_own_click_is_by_it(shared):
+    shared.known(3, "06 09:00", 103)
+    shared.known(4, "06 09:00", 104)
+    at_once = shared.click("a", "06 09:04", 103, by=3)
+    later = shared.click("a", "06 09:06", 104, by=4)
+    assert shared.clicks() == {(at_once, 3): BOUND, (later, 4): refused("already_member")}
+    assert shared.referrals()[3]["bound_at"] == at("06 09:04")
+
+
+def test_a_sign_up_after_the_data_end_waits(shared):
+    """Lists of members are pulled in the morning; the night's data end at midnight."""
+    shared.members[3] = {"known_at": at("31 00:00") + dt.timedelta(days=1, hours=3)}
+    shared.seen[103][3] = shared.members[3]["known_at"]
+    click = shared.click("a", "31 11:00", 103)
+    assert shared.clicks() == {(click, 3): OPEN}
 
 
 def test_who_shared_a_code_first_has_it(shared):

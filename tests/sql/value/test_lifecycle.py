@@ -19,7 +19,7 @@ from assets.value.contracts import (
     LIFECYCLE_HISTORY,
     LIFECYCLE_TRANSITIONS,
 )
-from resources.config.shop import Lifecycle
+from resources.config.shop import PRESETS, Lifecycle
 
 LOAD_DATE = dt.date(2026, 3, 31)
 RUN_DATE = dt.date(2026, 4, 1)
@@ -294,7 +294,7 @@ def stage_on(
     if past[0] <= lines.active_days:
         return "new"
     if since_last <= lines.active_days:
-        has_returned = gaps and gaps[-1] >= lines.resurrected_gap_days
+        has_returned = gaps and gaps[-1] >= lines.gap_days
         return "resurrected" if has_returned else "active"
     if since_last > lines.lost_days:
         return "lost"
@@ -308,7 +308,7 @@ THRESHOLDS = st.builds(
     active_days=st.integers(1, 30),
     dormant_days=st.integers(31, 90),
     lost_days=st.integers(91, 200),
-    resurrected_gap_days=st.integers(1, 120),
+    resurrected_gap_days=st.none() | st.integers(31, 120),
     gap_multiple=st.sampled_from([0.5, 1.5, 2.0, 7.25]),
     min_p_alive=st.sampled_from([0.2, 0.33, 0.8]),
 )
@@ -332,7 +332,7 @@ def test_every_midnight_of_the_past_has_the_stage_that_the_definition_says(
         signed_up=known,
         clv=[] if values is None else served(*orders),
         clv_parameters=[] if values is None else fitted(**values),
-        **{name: getattr(lines, name) for name in names},
+        **{name: getattr(lines, name) for name in names} | {"resurrected_gap_days": lines.gap_days},
     )
     expected = {
         member_id: [stage_on(ordered, ago, lines, values) for ago in range(known)]
@@ -354,6 +354,22 @@ def test_every_midnight_of_the_past_has_the_stage_that_the_definition_says(
         assert row["stage"] == stages[0]
         changed = next((ago for ago in range(known - 1) if stages[ago + 1] != stages[0]), known - 1)
         assert row["entered_at"] == midnight(changed)
+
+
+@pytest.mark.parametrize("industry", PRESETS)
+def test_in_every_industry_who_was_away_too_long_is_resurrected_and_nobody_else(run, industry):
+    lines = Lifecycle.model_validate(PRESETS[industry].get("lifecycle", {}))
+    steady = [3 + number * lines.active_days for number in range(6)][::-1]
+    orders = {
+        1: steady,
+        2: [3 + lines.dormant_days, 3],
+        3: [3 + lines.lost_days + 1, 3],
+        4: [3 + lines.dormant_days - 1, 3],
+    }
+    names = ("active_days", "dormant_days", "lost_days")
+    limits = {name: getattr(lines, name) for name in names}
+    rows = run(orders, signed_up=2000, resurrected_gap_days=lines.gap_days, **limits)
+    assert [row["stage"] for row in rows] == ["active", "resurrected", "resurrected", "active"]
 
 
 def test_a_long_history_of_many_orders(run, tables):

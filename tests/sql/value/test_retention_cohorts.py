@@ -197,10 +197,11 @@ def test_members_are_told_apart_by_what_they_are_now(tables, run):
 
 SEGMENTS = {
     "channel": (MEMBERS, "channel", "app"),
-    "country": (MEMBERS, "country", "CN"),
-    "locale": (MEMBERS, "locale", "zh-CN"),
-    "time_zone": (MEMBERS, "time_zone", "Asia/Tokyo"),
+    "country": (MEMBERS, "country", "cn"),
+    "locale": (MEMBERS, "locale", "zh"),
+    "time_zone": (MEMBERS, "time_zone", "asia/tokyo"),
     "birth_year_band": (MEMBERS, "birth_year_band", 1995),
+    "is_identified": (MEMBERS, "is_identified", True),
     "main_channel": (MEMBER_FEATURES, "main_channel", "web"),
     "price_band": (MEMBER_PREFERENCES, "price_band", "high"),
     "brand": (MEMBER_PREFERENCES, "brand", "云朵"),
@@ -212,13 +213,14 @@ SEGMENTS = {
 @pytest.mark.parametrize("segment_column", get_args(SegmentColumn))
 def test_every_segment_column_is_read(tables, run, segment_column):
     contract, column, value = SEGMENTS[segment_column]
-    tables.given(MEMBERS, [{"member_id": 2, "time_zone": "unknown"}])
+    tables.given(MEMBERS, [{"member_id": 2}])
     if contract is not MEMBERS:
         tables.given(MEMBERS, [{"member_id": 1}])
     tables.given(contract, [{"member_id": 1, column: value}])
     rows = run({1: [0], 2: [0, 1]}, last_day=1, retention_segments=[segment_column])
-    assert rates(rows, "day", "exact", segment=str(value)) == [1, 0]
-    assert rates(rows, "day", "exact", segment="unknown") == [1, 1]
+    named, other = str(value).lower(), {"is_identified": "false", "time_zone": ""}
+    assert rates(rows, "day", "exact", segment=named) == [1, 0]
+    assert rates(rows, "day", "exact", segment=other.get(segment_column, "unknown")) == [1, 1]
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
