@@ -103,7 +103,7 @@ spells as (
         nth = 1 as is_first,
         next_order_date,
         cast(coalesce(next_order_date, $run_date) - date as integer) as last_age,
-        case when gap_days >= $resurrected_gap_days then 'resurrected' else 'active' end as lively,
+        gap_days >= $resurrected_gap_days as is_back,
         cast(greatest(1, $active_days - (date - first_date) + 1) as integer) as lively_from,
         cast(
             greatest(
@@ -111,25 +111,21 @@ spells as (
                 least($dormant_days, floor($gap_multiple * median_gap_days), alive_until_age)
             ) as integer
         ) + 1 as churn_from,
-        case
-            when next_order_date - first_date < $active_days then 'new'
-            when next_order_date - date >= $resurrected_gap_days then 'resurrected'
-            when next_order_date is not null then 'active'
-        end as next_stage
+        next_order_date - first_date < $active_days as is_new_next,
+        next_order_date - date >= $resurrected_gap_days as is_back_next
     from followed
 ),
 
--- Once for all that reads it below, where the engine would work it out for each.
+-- Whether the next order changes the stage that she then stands in: new and active it may not, for
+-- resurrected_gap_days are more than active_days. Worked out once for all that reads it below.
 ended as materialized (
     select
         *,
         case
-            when last_age > $lost_days then 'lost'
-            when last_age >= churn_from then 'churn_risk'
-            when last_age > $active_days then 'dormant'
-            when last_age >= lively_from then lively
-            else 'new'
-        end as last_stage
+            when last_age > $active_days then next_order_date is not null
+            when last_age < lively_from then not is_new_next
+            else is_back and next_order_date is not null
+        end as is_changed
     from spells
 ),
 
@@ -146,7 +142,7 @@ entered as (
     from ended
     where is_first
     union all
-    select member_id, date + lively_from, lively
+    select member_id, date + lively_from, case when is_back then 'resurrected' else 'active' end
     from ended
     where lively_from > 1 and lively_from <= least(last_age, $active_days)
     union all
@@ -162,10 +158,25 @@ entered as (
     from ended
     where last_age > $lost_days
     union all
-    -- Staying in a stage over an order is no change.
-    select member_id, next_order_date + 1, next_stage
+    select
+        member_id,
+        next_order_date + 1,
+        case when is_new_next then 'new' when is_back_next then 'resurrected' else 'active' end
     from ended
-    where next_stage <> last_stage
+    where is_changed
+),
+
+-- As one byte, a stage is put in order sooner.
+coded as (
+    select
+        member_id,
+        entered_date,
+        cast(
+            stage as enum (
+                'prospect', 'new', 'active', 'dormant', 'churn_risk', 'lost', 'resurrected'
+            )
+        ) as stage
+    from entered
 )
 
 select
@@ -174,5 +185,5 @@ select
     lead(entered_date) over by_date as left_date,
     stage,
     lag(stage) over by_date as previous_stage
-from entered
+from coded
 window by_date as (partition by member_id order by entered_date)
