@@ -20,11 +20,8 @@ orders as (
         ordered_at,
         order_date,
         status = 'cancelled' as is_cancelled,
-        case
-            when net_revenue < 0
-                then least(case $commission_base when 'margin' then margin else net_revenue end, 0)
-            else greatest(case $commission_base when 'margin' then margin else net_revenue end, 0)
-        end as base
+        case $commission_base when 'margin' then margin else net_revenue end as worth,
+        case when net_revenue < 0 then least(worth, 0) else greatest(worth, 0) end as base
     from clean.orders
     where order_date < $run_date
 ),
