@@ -14,6 +14,7 @@ import assets.clean.contracts as clean
 import assets.features.contracts as features
 import assets.raw.contracts as raw
 import assets.recommend.contracts as recommend
+import assets.social.contracts as social
 import assets.tags.contracts as tags
 import assets.value.contracts as value
 from assets.automation import after_upstream
@@ -57,7 +58,7 @@ def _published(modules: Iterable[ModuleType]) -> list[Contract]:
 # Any of these may stand in an audience, so all of them must be there before one is selected.
 _AUDIENCE_TABLES = [
     raw.PRODUCTS,
-    *_published((clean, features, tags, recommend, value)),
+    *_published((clean, features, tags, recommend, value, social)),
 ]
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 import yaml
+from pydantic import ValidationError
 
 import assets.clean.contracts as clean
 import assets.features.contracts as features
@@ -20,6 +21,7 @@ import assets.tags.contracts as tags
 import assets.value.contracts as value
 from assets.push import contracts
 from assets.push.assets import AudienceError
+from pipelines.catalogue import contracts as every_contract
 from resources.config.campaigns import Campaign
 from resources.config.loading import ConfigError
 from resources.config.shop import Push
@@ -222,6 +224,21 @@ def test_without_campaigns_tables_are_empty_and_no_file_is_left(
     for contract in (contracts.CAMPAIGNS, contracts.CAPS, contracts.DECISIONS, contracts.PUSH_LIST):
         assert rows(filled, contract) == []
     assert list((tmp_path / "outbound" / "2026-09-15").iterdir()) == []
+
+
+def test_an_audience_waits_for_whatever_it_may_read():
+    waits_for = push.audiences.dependency_keys
+    read: set[str] = set()
+    for table in every_contract():
+        audience = f"select member_id from {table.name}"
+        try:
+            Campaign.model_validate({**SPRING, "audience": audience})
+        except ValidationError:
+            continue
+        if table.is_published:
+            read.add(table.schema)
+            assert table.asset_key in waits_for, table.name
+    assert read == {"raw", "clean", "features", "tags", "recommend", "value", "social"}
 
 
 def test_a_campaign_that_changed_needs_a_new_version(filled, resources, folder):
