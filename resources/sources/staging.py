@@ -4,11 +4,8 @@ Whatever the format, `staged` has path, line, reason (NULL: accepted), payload a
 its entity; people are still in clear there (`user_key`, `anonymous_key`, `addresses`).
 """
 
-import codecs
-import csv
 import json
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -16,7 +13,8 @@ from resources.config.loading import ConfigError
 from resources.config.source import FIELDS, FileSource, Source
 from resources.config.web_log_source import WebLogSource
 from resources.sources.batches import Batch, written_as
-from resources.sources.files import COMPRESSIONS, Arrival, unreadable
+from resources.sources.files import Arrival, unreadable
+from resources.sources.tables import PATH, folded, open_csv, open_parquet, quoted
 from resources.sources.vocabulary import renamed
 from resources.sources.web_log import requests
 from resources.warehouse import FileFormatErrors, Session, SqlError, read_sql, text_literal
@@ -36,13 +34,9 @@ _TIMES = ("occurred_at", "sent_at", "received_at", "signed_up_at", "at")
 _EARLIEST, _LATEST = "timestamp '1990-01-01'", "timestamp '2101-01-01'"
 # A time of day that ends in Z or an offset from UTC.
 _OFFSET = r"(?i)\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
-# The column of `records` that says which file of the batch a record is from.
-_PATH = "record_path"
 # Records of more different keys than this, or longer ones, keep the rest in `record` alone.
 _MOST_KEYS = 500
 _LONGEST_KEY = 100
-# Bytes; a longer line of a table is no line but a broken file.
-_LONGEST_LINE = 64 << 20
 # A column as it is, or cast.
 _BARE = re.compile(r'(?i)(?:(?:try_)?cast\()?\s*"?(\w+)"?\s*(?:as [\w(), ]+\))?')
 _IS_JSON = "create or replace temp macro is_json(said) as"
@@ -138,12 +132,10 @@ def _stage_records(session: Session, source: Source, batch: Batch) -> None:
     where = f"where {source.where}" if source.where else ""
     if source.group_by:
         line = "min(records.line)"
-        group = f"group by records.{_PATH}, {source.group_by}"
+        group = f"group by records.{PATH}, {source.group_by}"
     else:
         line, group = "records.line", ""
-    select = (
-        f"select records.{_PATH} as path, {line} as line, {fields} from records {where} {group}"
-    )
+    select = f"select records.{PATH} as path, {line} as line, {fields} from records {where} {group}"
     if source.entity == "events" and "message_id" not in source.map:
         select = _with_derived_ids(select)
     reason = _reason(source)
@@ -188,74 +180,11 @@ def _open_records(session: Session, source: Source, batch: Batch) -> None:
         " (path varchar not null, line bigint not null, reason varchar not null, payload varchar)"
     )
     if isinstance(source, FileSource) and source.format == "csv":
-        _open_csv(session, batch.arrivals[0], source.delimiter)
+        open_csv(session, batch.arrivals[0], source.delimiter)
     elif written_as(source) == "parquet":
-        _open_parquet(session, batch.arrivals[0])
+        open_parquet(session, batch.arrivals[0])
     else:
         _open_objects(session, source, batch)
-
-
-def _open_parquet(session: Session, arrival: Arrival) -> None:
-    session.execute(
-        "create or replace temp view records as select file_row_number + 1 as line, *"
-        f" exclude (file_row_number), {text_literal(arrival.path)} as {_PATH}"
-        f" from read_parquet({text_literal(str(arrival.file))}, file_row_number = true)"
-    )
-
-
-def _open_csv(session: Session, arrival: Arrival, delimiter: str) -> None:
-    # DuckDB reads archives by itself, but takes what a cut zstd file begins with for the whole.
-    content = arrival.read() if arrival.file.suffix in COMPRESSIONS else None
-    columns = ", ".join(
-        f"{text_literal(name)}: 'varchar'" for name in _header(arrival, delimiter, content)
-    )
-    # Only rows in the file's order can be numbered.
-    session.execute("set preserve_insertion_order = true")
-    # Nothing is guessed from the data: one broken line would change how all are read.
-    session.execute(
-        "create or replace temp table parsed as select row_number() over () as ordinal, *"
-        f" from read_csv($file, auto_detect = false, header = true, columns = {{{columns}}},"
-        " strict_mode = true, store_rejects = true, delim = $delimiter, quote = '\"',"
-        f" escape = '\"', max_line_size = {_LONGEST_LINE})",
-        {"file": str(arrival.file), "delimiter": delimiter},
-    )
-    session.execute("set preserve_insertion_order = false")
-    session.execute(
-        "insert into unreadable select $path, line, any_value(error_message), any_value(csv_line)"
-        " from reject_errors group by line",
-        {"path": arrival.path},
-    )
-    session.execute("drop table reject_errors; drop table reject_scans")
-    # A good record's line is its ordinal, the header, and the bad lines before it.
-    session.execute(
-        "create or replace temp table numbered as"
-        " with bad as (select line - 1 - row_number() over (order by line) as good_before"
-        " from unreadable)"
-        " select ordinal + 1 + (select count(*) from bad where good_before < ordinal) as line,"
-        f" * exclude (ordinal), {text_literal(arrival.path)} as {_PATH} from parsed;"
-        " drop table parsed; create or replace temp view records as from numbered"
-    )
-
-
-def _header(arrival: Arrival, delimiter: str, content: bytes | None) -> list[str]:
-    """The names of a table's columns, from its first line."""
-    if content is None:
-        with arrival.file.open("rb") as file:
-            line = file.readline(_LONGEST_LINE)
-    else:
-        line = content.partition(b"\n")[0]
-    try:
-        text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise unreadable(arrival.source, arrival.file, "its header is not UTF-8") from error
-    names = next(csv.reader([text], delimiter=delimiter), list[str]())
-    folded = Counter(map(_folded, names))
-    if not names or "" in folded:
-        problem = "expected a header that names every column"
-        raise unreadable(arrival.source, arrival.file, problem)
-    if twice := [name for name, count in folded.items() if count > 1]:
-        raise unreadable(arrival.source, arrival.file, f"column {twice[0]!r} stands twice")
-    return names
 
 
 def _open_objects(session: Session, source: Source, batch: Batch) -> None:
@@ -284,35 +213,26 @@ def _open_objects(session: Session, source: Source, batch: Batch) -> None:
     spellings: dict[str, list[str]] = {name: [] for name in _columns_read(session, source)}
     for key in sorted(keys):
         if key.isprintable() and 0 < len(key) <= _LONGEST_KEY:
-            spellings.setdefault(_folded(key), []).append(key)
+            spellings.setdefault(folded(key), []).append(key)
     # All values in one pass over an object: one pass per key would parse it as often.
     pointers: list[str] = []
     columns: list[str] = []
     for name, spelt in spellings.items():
-        if name not in ("line", "record", _PATH):
+        if name not in ("line", "record", PATH):
             places = range(len(pointers) + 1, len(pointers) + len(spelt) + 1)
             found = ", ".join(f"found[{place}]" for place in places)
             value = f"coalesce({found})" if found else "cast(null as varchar)"
-            columns.append(f", {value} as {_quoted(name)}")
+            columns.append(f", {value} as {quoted(name)}")
             pointers += [
                 text_literal("/" + key.replace("~", "~0").replace("/", "~1")) for key in spelt
             ]
     session.execute(
-        f"create or replace temp table numbered as select line, path as {_PATH}, record"
+        f"create or replace temp table numbered as select line, path as {PATH}, record"
         f"{''.join(columns)} from (select *, json_extract_string(record,"
         f" cast([{', '.join(pointers)}] as varchar[])) as found"
         " from objects where record is not null);"
         " drop table objects; create or replace temp view records as from numbered"
     )
-
-
-def _folded(name: str) -> str:
-    """What of a name counts for DuckDB: the case of A to Z does not."""
-    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _columns_read(session: Session, source: Source) -> list[str]:
@@ -336,7 +256,7 @@ def _columns_named(session: Session, expressions: Sequence[str]) -> set[str]:
         if isinstance(node, dict):
             members = cast("dict[str, Any]", node)
             if names := cast("list[str]", members.get("column_names")):
-                found.add(_folded(names[1 if names[0] == "records" and len(names) > 1 else 0]))
+                found.add(folded(names[1 if names[0] == "records" and len(names) > 1 else 0]))
             pending.extend(members.values())
         elif isinstance(node, list):
             pending.extend(cast("list[Any]", node))
@@ -350,8 +270,8 @@ def _rest(session: Session, source: Source) -> str:
     people = [source.map.get(name) for name in _KEYS] + list(source.addresses.values())
     told = [*source.map.values(), *source.properties.values()]
     left_out = _columns_named(session, [each for each in people if each] or ["1"])
-    left_out |= {_folded(found[1]) for each in told if (found := _BARE.fullmatch(each.strip()))}
-    left_out |= {"line", "record", _PATH}
+    left_out |= {folded(found[1]) for each in told if (found := _BARE.fullmatch(each.strip()))}
+    left_out |= {"line", "record", PATH}
     # An object as a text within a text would be read by nobody, redaction included.
     pairs = [
         f"{text_literal(name)}, case when json_valid({value}) and {value}[1] in ('{{', '[')"
@@ -359,7 +279,7 @@ def _rest(session: Session, source: Source) -> str:
         if kind == "VARCHAR"
         else f"{text_literal(name)}, to_json({value})"
         for name, kind, *_ in session.rows("describe records")
-        if _folded(name) not in left_out and (value := f"records.{_quoted(name)}")
+        if folded(name) not in left_out and (value := f"records.{quoted(name)}")
     ]
     # A merge patch leaves out what is NULL.
     return f"cast(json_merge_patch('{{}}', json_object({', '.join(pairs)})) as varchar)"
@@ -421,7 +341,7 @@ def _try_each(
             columns = ", ".join(
                 str(row[0])
                 for row in session.rows("describe records")
-                if row[0] not in ("line", _PATH)
+                if row[0] not in ("line", PATH)
             )
             raise ConfigError(
                 f"sources.yaml: source '{source.id}', key '{key}': does not fit {arrival.file} "
