@@ -1,7 +1,6 @@
 -- One row per member with an order. Scores 1 to 5, 5 best, by quantile of the value:
--- score = 1 + floor(5 * share of the other members who are worse), so equal values share a score,
--- and a shop of one-time buyers does not score them high for ordering once. Where all have the same
--- value, or only one member has ordered, nobody is better or worse, and all score 3, the middle.
+-- score = 5 * share of the members who are no better, rounded up. Members of equal value share the
+-- best score that any of them would have: of buyers who all came on the newest day, each scores 5.
 -- segments is shop.yaml's list of rules; the first whose minima are met names the segment, 'other'
 -- where none is.
 with member_days as (
@@ -26,40 +25,16 @@ buyers as (
     having sum(n_orders) > 0
 ),
 
-ranked as (
-    select
-        member_id,
-        days_since_last,
-        n_orders,
-        spend,
-        case
-            when min(days_since_last) over () < max(days_since_last) over ()
-                then percent_rank() over (order by days_since_last desc)
-            else 0.5
-        end as r_rank,
-        case
-            when min(n_orders) over () < max(n_orders) over ()
-                then percent_rank() over (order by n_orders)
-            else 0.5
-        end as f_rank,
-        case
-            when min(spend) over () < max(spend) over ()
-                then percent_rank() over (order by spend)
-            else 0.5
-        end as m_rank
-    from buyers
-),
-
 scored as (
     select
         member_id,
         days_since_last,
         n_orders,
         spend,
-        least(5, 1 + floor(5 * r_rank)) as r,
-        least(5, 1 + floor(5 * f_rank)) as f,
-        least(5, 1 + floor(5 * m_rank)) as m
-    from ranked
+        ceil(5 * cume_dist() over (order by days_since_last desc)) as r,
+        ceil(5 * cume_dist() over (order by n_orders)) as f,
+        ceil(5 * cume_dist() over (order by spend)) as m
+    from buyers
 ),
 
 scores as (
