@@ -272,7 +272,15 @@ RETENTION_COHORTS = Contract(
         Column("cohort_size", "bigint", "Members of the cohort"),
         Column("retained", "bigint", "Of these, retained; NULL if immature", nullable=True),
         share("rate", "Retained over cohort size; NULL if immature").optional(),
-        Column("is_complete", "boolean", "The period is over"),
+        Column(
+            "is_complete",
+            "boolean",
+            "No later activity can change it: the period, of a bracket its last, is over; of "
+            "on_or_after, where members may still come back, all of the cohort are retained too",
+        ),
+        Column(
+            "retained_so_far", "bigint", "Retained as far as is known; it grows until complete"
+        ),
     ),
     description="Members, identified or not, of the cohort active in period t over its size.",
     owner=GROWTH,

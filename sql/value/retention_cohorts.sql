@@ -9,7 +9,11 @@
 --                period is then the bracket's number, from 0
 --   consecutive  active in every period from 0 to t
 -- rate = of the cohort's members so retained / all of the cohort's members.
--- A period that has not ended when the data end is immature: retained and rate are NULL, never 0.
+-- A cell is complete, is_complete, when no later activity can change it; until then it is immature,
+-- and retained and rate are NULL, never 0. exact and consecutive are complete with the end of the
+-- period, bracket with the end of its last. on_or_after grows as long as somebody may come back: it
+-- is complete where the period has ended and all of the cohort are counted already.
+-- retained_so_far is what is known of any cell today; of an immature one it may still grow.
 -- Beside 'all' the members are told apart by the columns that shop.yaml names, by what these say now,
 -- whatever they said when the member came: those who stayed have had more time to become champions.
 -- Reading it twice costs less than keeping it.
@@ -259,7 +263,7 @@ begun as (
         s.period,
         s.from_age,
         s.to_age,
-        c.cohort_date + s.to_age * s.step <= $run_date as is_complete
+        c.cohort_date + s.to_age * s.step <= $run_date as has_ended
     from cohorts as c
     join spans as s on s.unit = c.unit
     where c.cohort_date + s.from_age * s.step < $run_date
@@ -275,7 +279,7 @@ followed as (
         b.period,
         b.from_age,
         b.to_age,
-        b.is_complete,
+        b.has_ended,
         coalesce(t.n_active, 0) as n_active,
         coalesce(t.n_unbroken, 0) as n_unbroken,
         coalesce(t.n_entering, 0) as n_entering,
@@ -294,28 +298,44 @@ followed as (
         and t.segment_number = b.segment_number
         and t.cohort_date = b.cohort_date
         and t.period = b.period
+),
+
+told as (
+    select
+        f.unit,
+        f.segment_number,
+        f.cohort_date,
+        f.cohort_size,
+        f.period,
+        f.from_age,
+        f.to_age,
+        m.mode,
+        m.retained,
+        f.has_ended and (m.mode <> 'on_or_after' or m.retained = f.cohort_size) as is_complete
+    from followed as f
+    cross join lateral (
+        values
+        ('period', 'exact', f.n_active),
+        ('period', 'on_or_after', f.n_left_over),
+        ('period', 'consecutive', f.n_unbroken),
+        ('bracket', 'bracket', f.n_entering)
+    ) as m (kind, mode, retained)
+    where m.kind = f.kind
 )
 
 select
-    f.unit,
+    t.unit,
     s.segment_column,
     s.segment,
-    f.cohort_date,
-    f.period,
-    m.mode,
-    case when m.mode = 'bracket' then f.from_age end as bracket_start,
-    case when m.mode = 'bracket' then f.to_age end as bracket_end,
-    f.cohort_size,
-    case when f.is_complete then m.retained end as retained,
-    case when f.is_complete then m.retained / f.cohort_size end as rate,
-    f.is_complete
-from followed as f
-join segments as s on s.segment_number = f.segment_number
-cross join lateral (
-    values
-    ('period', 'exact', f.n_active),
-    ('period', 'on_or_after', f.n_left_over),
-    ('period', 'consecutive', f.n_unbroken),
-    ('bracket', 'bracket', f.n_entering)
-) as m (kind, mode, retained)
-where m.kind = f.kind
+    t.cohort_date,
+    t.period,
+    t.mode,
+    case when t.mode = 'bracket' then t.from_age end as bracket_start,
+    case when t.mode = 'bracket' then t.to_age end as bracket_end,
+    t.cohort_size,
+    case when t.is_complete then t.retained end as retained,
+    case when t.is_complete then t.retained / t.cohort_size end as rate,
+    t.is_complete,
+    t.retained as retained_so_far
+from told as t
+join segments as s on s.segment_number = t.segment_number

@@ -41,6 +41,16 @@ def run(tables, live):
     return make
 
 
+def so_far(rows, unit: str, mode: str, cohort_date: dt.date = START) -> list[int]:
+    """What is known of one cohort's retained, by period, complete or not."""
+    wanted = (unit, mode, cohort_date, "all")
+    return [
+        row["retained_so_far"]
+        for row in rows
+        if (row["unit"], row["mode"], row["cohort_date"], row["segment"]) == wanted
+    ]
+
+
 def rates(
     rows, unit: str, mode: str, cohort_date: dt.date = START, segment: str = "all"
 ) -> list[float | None]:
@@ -58,15 +68,17 @@ def test_three_members_over_a_week(run):
     rows = run({1: [0], 2: [0, 1], 3: [0, 5]}, last_day=6)
     in_percent = {
         mode: [round(100 * rate) for rate in rates(rows, "day", mode) if rate is not None]
-        for mode in ("exact", "on_or_after", "bracket", "consecutive")
+        for mode in ("exact", "bracket", "consecutive")
     }
     assert in_percent == {
         "exact": [100, 33, 0, 0, 0, 33, 0],
-        "on_or_after": [100, 67, 33, 33, 33, 33, 0],
         # Days 0, 1 to 2, 3 to 6.
         "bracket": [100, 33, 33],
         "consecutive": [100, 33, 0, 0, 0, 0, 0],
     }
+    # Anybody may still come back, but for those who are counted already.
+    assert so_far(rows, "day", "on_or_after") == [3, 2, 1, 1, 1, 1, 0]
+    assert rates(rows, "day", "on_or_after") == [1, *[None] * 6]
 
 
 def test_a_bracket_counts_a_member_once_and_only_within_its_bounds(run):
@@ -153,9 +165,8 @@ def test_weeks_begin_on_monday_and_months_on_the_first(run):
 
 def test_later_activity_counts_even_beyond_the_last_period_shown(run):
     rows = run({1: [0, 40], 2: [0]}, last_day=50)
-    by_day = rates(rows, "day", "on_or_after")
-    assert len(by_day) == 31
-    assert by_day == [1] + [0.5] * 30
+    assert so_far(rows, "day", "on_or_after") == [2] + [1] * 30
+    assert rates(rows, "day", "on_or_after") == [1] + [None] * 30
     assert rates(rows, "day", "exact")[1:] == [0] * 30
 
 
@@ -190,7 +201,7 @@ def test_members_are_told_apart_by_what_they_are_now(tables, run):
     }
     assert rates(rows, "day", "exact") == [1, pytest.approx(1 / 3), pytest.approx(1 / 3)]
     assert rates(rows, "day", "exact", segment="wechat") == [1, 0.5, 0]
-    assert rates(rows, "day", "on_or_after", segment="1990") == [1, 1, 0]
+    assert rates(rows, "day", "on_or_after", segment="1990") == [1, 1, None]
     by_channel = [row for row in rows if row["segment_column"] == "channel"]
     assert rates(by_channel, "day", "exact", segment="unknown") == [1, 0, 1]
 
@@ -245,6 +256,38 @@ def test_every_cell_of_every_mode_is_what_the_definition_says(run, active, quiet
     assert found == counted_by_hand(active, last_day, brackets)
 
 
+CELL = ("unit", "cohort_date", "period", "mode", "bracket_start")
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    active=st.dictionaries(
+        st.integers(1, 6), st.sets(st.integers(0, 70), min_size=1, max_size=8), min_size=1
+    ),
+    last_day=st.integers(0, 70),
+    later=st.dictionaries(st.integers(1, 9), st.sets(st.integers(71, 110), max_size=4)),
+)
+def test_no_later_activity_changes_a_complete_cell(run, active, last_day, later):
+    before = {
+        member: sorted(known)
+        for member, days in active.items()
+        if (known := {day for day in days if day <= last_day})
+    }
+    members = active.keys() | later.keys()
+    after = {member: active.get(member, set()) | later.get(member, set()) for member in members}
+    complete = {
+        tuple(row[name] for name in CELL): (row["cohort_size"], row["retained"], row["rate"])
+        for row in run(before, last_day)
+        if row["is_complete"]
+    }
+    still = {
+        tuple(row[name] for name in CELL): (row["cohort_size"], row["retained"], row["rate"])
+        for row in run({member: sorted(days) for member, days in after.items()}, 110)
+        if row["is_complete"]
+    }
+    assert {cell: still.get(cell) for cell in complete} == complete
+
+
 def counted_by_hand(active: Mapping[int, list[int]], last_day: int, brackets: list[int]):
     """Cohort size and retained of every cell, by the definitions, member by member."""
     found: dict[tuple[str, dt.date, str, int], tuple[int, int | None]] = {}
@@ -260,9 +303,10 @@ def counted_by_hand(active: Mapping[int, list[int]], last_day: int, brackets: li
         for begin, members in cohorts.items():
             for mode, period, first, end, retained in cells_of(members, LENGTHS[unit], brackets):
                 if begin + first < n_begun:
+                    may_grow = mode == "on_or_after" and retained < len(members)
                     found[unit, starts[begin], mode, period] = (
                         len(members),
-                        retained if begin + end <= n_over else None,
+                        retained if begin + end <= n_over and not may_grow else None,
                     )
     return found
 
