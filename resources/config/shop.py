@@ -69,7 +69,7 @@ def minor_units(currency: str) -> int:
 
 
 # ISO 4217, without funds, metals and test codes.
-_CURRENCIES = frozenset(
+CURRENCIES = frozenset(
     """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
     BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL
@@ -83,7 +83,7 @@ _CURRENCIES = frozenset(
 
 
 def _known_currency(code: str) -> str:
-    if code not in _CURRENCIES:
+    if code not in CURRENCIES:
         raise ValueError("expected an ISO 4217 currency such as CNY")
     return code
 

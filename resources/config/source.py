@@ -98,7 +98,8 @@ class Source(Declared):
     Records are read by a built-in `layout`, or by `map`, `properties` and `addresses`: SQL
     expressions over the record's columns (of JSON: its keys, as text, and the whole as `record`).
     Beside a layout of events, `events` gives the shop's own event names their name in Segment's
-    V2 vocabulary, and `fields` the shop's own properties theirs, at any depth.
+    V2 vocabulary, and `fields` the shop's own properties theirs, at any depth. `decimal_mark` says
+    what a comma or a point before three digits is, in numbers that are written as texts.
     """
 
     id: Annotated[str, AfterValidator(_one_word)]
@@ -110,6 +111,7 @@ class Source(Declared):
     events: dict[str, str] = Field(default_factory=dict[str, str])
     fields: dict[str, str] = Field(default_factory=dict[str, str])
     amounts: Literal["major", "minor"] = "major"
+    decimal_mark: Literal[".", ","] = "."
     time_zone: TimeZone = "UTC"
     where: str | None = None
     group_by: str | None = None

@@ -12,13 +12,14 @@ import polars as pl
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
+from resources.sources import reading, redaction
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.names import Names
-from resources.sources.redaction import MACROS, masked
+from resources.sources.redaction import masked
 from resources.sources.staging import control_total, stage
 from resources.vault import Addresses, Vault
-from resources.warehouse import Session, read_sql
+from resources.warehouse import Session, read_sql, text_literal
 
 # A time as UTC, by its own offset, which a plain cast would drop.
 _UTC = """
@@ -106,7 +107,8 @@ def collect(
     batches = chain.from_iterable(read_batches(list(of_source)) for _, of_source in by_source)
     with session.beside() as other:
         for each in (session, other):
-            each.execute(MACROS + _UTC + _TEMPORARY)
+            each.execute(redaction.MACROS + reading.MACROS + _UTC + _TEMPORARY)
+            each.execute(f"set variable base_currency = {text_literal(base_currency)}")
         # While one batch is written, the next is staged in the other session.
         turns = zip(cycle((session, other)), batches, strict=False)
         with closing(ahead(_staged(*turn, names, time_zone) for turn in turns)) as in_turn:
@@ -131,6 +133,7 @@ class _Staged:
 def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _Staged:
     source = batch.arrivals[0].source
     files = _files(batch, time_zone)
+    session.execute(f"set variable decimal_mark = {text_literal(source.decimal_mark)}")
     stage(session, batch)
     _reject_late(session, files)
     _offer_pseudonyms(session, source.entity, names)

@@ -1,6 +1,7 @@
 -- One row per accepted record of the files being loaded.
 -- Names of people are replaced by their pseudonyms. What an event says is `redacted`; of what any
 -- other call says of its person only what is `harmless` is kept (see resources/sources/redaction).
+-- Money, quantities and currencies are written as plain numbers and codes, where they are understood.
 -- A time zone that is none is not known. A record that tells no time at all happened, for all that
 -- is known, when its file's load date began.
 with cleared as (
@@ -53,7 +54,7 @@ select
         as country,
     case when has_suspect_columns then redacted_text(cleared.channel) else cleared.channel end
         as channel,
-    cleared.properties,
+    plain_numbers(cleared.properties) as properties,
     cleared.envelope,
     files.load_date
 from cleared

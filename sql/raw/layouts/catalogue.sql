@@ -1,9 +1,11 @@
 -- Siyu's own catalogue layout, one JSON object per product or content and line.
+-- A product whose price, currency, stock or visibility is told and not understood is rejected: it
+-- might else be shown, or sold, though it must not.
 with fields as (
     select
         path, line, text, is_utf8,
         case when is_utf8 and is_json(text) and json_type(text) = 'OBJECT' then
-            json_extract_string(text, [
+            json_extract_string(clear_decimals(text), [
                 '$.product_id', '$.kind', '$.title', '$.description', '$.category', '$.brand',
                 '$.tags', '$.price', '$.currency', '$.cost', '$.stock', '$.is_hidden',
                 '$.repurchase_days'
@@ -11,6 +13,30 @@ with fields as (
         end as f
     from lines
     where starts_with(text, '{') or trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+),
+said as (
+    select
+        path, line, text, is_utf8, f,
+        nullif(trim(f[8]), '') as price_said,
+        nullif(trim(f[9]), '') as currency_said,
+        nullif(trim(f[10]), '') as cost_said,
+        nullif(trim(f[11]), '') as stock_said,
+        nullif(trim(f[12]), '') as hidden_said,
+        nullif(trim(f[13]), '') as repurchase_said
+    from fields
+),
+read as (
+    select
+        *,
+        read_currency(currency_said) as currency,
+        coalesce(read_currency(currency_said), getvariable('base_currency')) as price_currency,
+        try_cast(read_money(price_said, price_currency) as decimal(18, 4)) as price,
+        try_cast(read_money(cost_said, price_currency) as decimal(18, 4)) as cost,
+        -- Of what is weighed, whole units are left.
+        try_cast(floor(read_quantity(stock_said)) as bigint) as stock,
+        read_is_hidden(hidden_said) as is_hidden,
+        read_quantity(repurchase_said) as repurchase_days
+    from said
 )
 select
     path,
@@ -21,8 +47,20 @@ select
         when coalesce(f[1], '') = '' then 'product_id is missing'
         when coalesce(f[2], 'product') not in ('product', 'content')
             then 'kind is neither product nor content'
-        when f[8] is not null and try_cast(f[8] as decimal(18, 4)) is null
-            then 'price is not a number'
+        when currency_said is not null and currency is null
+            then 'currency is not an ISO 4217 code'
+        when price_said is not null and price is null
+            then 'price is not a number, or of another currency'
+        when price < 0 then 'price is negative'
+        when cost_said is not null and cost is null
+            then 'cost is not a number, or of another currency'
+        when cost < 0 then 'cost is negative'
+        when stock_said is not null and stock is null then 'stock is not a number'
+        when hidden_said is not null and is_hidden is null then 'is_hidden is neither true nor false'
+        when repurchase_said is not null and (
+            repurchase_days is null or repurchase_days < 1 or repurchase_days > 36525
+            or repurchase_days <> floor(repurchase_days)
+        ) then 'repurchase_days is not a number of days'
         when f[7] is not null and try_cast(try_cast(f[7] as json) as varchar[]) is null
             then 'tags are not a list'
     end as reason,
@@ -34,10 +72,10 @@ select
     f[5] as category,
     f[6] as brand,
     coalesce(try_cast(try_cast(f[7] as json) as varchar[]), []) as tags,
-    try_cast(f[8] as decimal(18, 4)) as price,
-    f[9] as currency,
-    try_cast(f[10] as decimal(18, 4)) as cost,
-    try_cast(f[11] as bigint) as stock,
-    coalesce(try_cast(f[12] as boolean), false) as is_hidden,
-    try_cast(f[13] as integer) as repurchase_days
-from fields
+    price,
+    currency,
+    cost,
+    stock,
+    coalesce(is_hidden, false) as is_hidden,
+    try_cast(repurchase_days as integer) as repurchase_days
+from read
