@@ -3,9 +3,10 @@
 import datetime as dt
 import hashlib
 import json
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from resources.config.loading import VARIABLE, Declared
 from resources.config.shop import TimeZone
@@ -79,6 +80,29 @@ def _one_word(name: str) -> str:
     return name
 
 
+_DIRECTIVE = re.compile(r"%(-?.|$)")
+_OF_A_DATE = ({"Y", "y"}, {"m", "-m", "b", "B"}, {"d", "-d"})
+_OF_A_TIME = {"H", "-H", "I", "-I", "p", "M", "-M", "S", "-S", "f", "g", "n", "z", "a", "A", "%"}
+
+
+def _tells_a_date(time_format: str) -> str:
+    used = set(_DIRECTIVE.findall(time_format))
+    if "Z" in used:
+        raise ValueError(
+            "expected no %Z: a zone's abbreviation means several; write it as it stands, beside "
+            "'time_zone', or use %z for an offset"
+        )
+    if unknown := sorted(used.difference(_OF_A_TIME, *_OF_A_DATE)):
+        raise ValueError(f"expected directives of strptime, found %{unknown[0]}")
+    if not all(used & names for names in _OF_A_DATE):
+        raise ValueError("expected a year, a month and a day, such as %d/%m/%Y %H:%M")
+    return time_format
+
+
+def _listed(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
 def check_is_variable(key: str, value: str) -> None:
     """Refuses a secret that stands in the file itself, without showing it.
 
@@ -113,6 +137,9 @@ class Source(Declared):
     amounts: Literal["major", "minor"] = "major"
     decimal_mark: Literal[".", ","] = "."
     time_zone: TimeZone = "UTC"
+    time_format: Annotated[
+        tuple[Annotated[str, AfterValidator(_tells_a_date)], ...], BeforeValidator(_listed)
+    ] = ()
     where: str | None = None
     group_by: str | None = None
     control_total: str | None = None
@@ -123,6 +150,12 @@ class Source(Declared):
         # Without defaults: a new key that a source does not use must not load its files anew.
         said = self.model_dump(mode="json", exclude_defaults=True, exclude={"settle_seconds"})
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+    @model_validator(mode="after")
+    def _time_formats_agree(self) -> Self:
+        if len({"%z" in each for each in self.time_format}) > 1:
+            raise ValueError("expected every 'time_format' with %z, or none")
+        return self
 
     @model_validator(mode="after")
     def _renaming_is_plain(self) -> Self:

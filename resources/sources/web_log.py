@@ -46,7 +46,7 @@ _READ = frozenset(
 )
 _TIMES = {
     "msec": "make_timestamp(cast(try_cast({} as decimal(13, 3)) * 1000 as bigint) * 1000)",
-    "time_iso8601": "timezone('UTC', try_cast({} as timestamptz))",
+    "time_iso8601": "utc({})",
     "time_local": "timezone('UTC', try_strptime({}, '%d/%b/%Y:%H:%M:%S %z'))",
 }
 

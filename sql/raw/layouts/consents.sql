@@ -9,6 +9,10 @@ with fields as (
         end as f
     from lines
     where starts_with(text, '{') or trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+),
+timed as (
+    select *, f[5] as said, utc(f[5]) as "at"
+    from fields
 )
 select
     path,
@@ -20,8 +24,9 @@ select
         when coalesce(f[2], '') = '' then 'channel is missing'
         when coalesce(f[4], '') not in ('granted', 'denied', 'revoked')
             then 'status is not granted, denied or revoked'
-        when utc(f[5]) is null then 'at is not an ISO 8601 time'
-        when utc(f[5]) not between timestamp '1990-01-01'
+        when "at" is null and coalesce(is_no_time(said), true) then 'at is missing'
+        when "at" is null then 'at' || why_no_time(said)
+        when "at" not between timestamp '1990-01-01'
             and timestamp '2101-01-01' then 'at lies outside 1990 to 2100'
     end as reason,
     case when reason is not null then text end as payload,
@@ -29,6 +34,6 @@ select
     f[2] as channel,
     coalesce(f[3], 'marketing') as purpose,
     f[4] as status,
-    utc(f[5]) as "at",
+    "at",
     f[6] as proof
-from fields
+from timed

@@ -28,7 +28,7 @@ with fields as (
 read as (
     select
         *,
-        try(make_timestamp(try_cast(f[2] as bigint))) as occurred_at,
+        coalesce(instant_of_micros(f[2]), utc(f[2])) as occurred_at,
         try_cast(f[5] as bigint) as offset_micros,
         case when json_valid(f[10]) then from_json(
             f[10],
@@ -111,8 +111,9 @@ judged as (
             when not is_utf8 then 'not UTF-8'
             when f is null then 'not a JSON object'
             when coalesce(f[1], '') = '' then 'event_name is missing'
-            when f[2] is null then 'event_timestamp is missing'
-            when occurred_at is null then 'event_timestamp is not in microseconds'
+            when occurred_at is null and coalesce(is_no_time(f[2]), true)
+                then 'event_timestamp is missing'
+            when occurred_at is null then 'event_timestamp' || why_no_time(f[2])
             when occurred_at >= timestamp '2101-01-01' or occurred_at < timestamp '1990-01-01'
                 then 'event_timestamp lies outside 1990 to 2100'
             when f[10] is not null and params is null

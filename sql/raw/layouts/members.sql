@@ -13,6 +13,10 @@ with fields as (
         end as f
     from lines
     where starts_with(text, '{') or trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
+),
+timed as (
+    select *, f[2] as signed_up_said, utc(f[2]) as signed_up_at
+    from fields
 )
 select
     path,
@@ -21,14 +25,14 @@ select
         when not is_utf8 then 'not UTF-8'
         when f is null then 'not a JSON object'
         when coalesce(f[1], '') = '' then 'user_id is missing'
-        when f[2] is not null and utc(f[2]) is null
-            then 'signed_up_at is not an ISO 8601 time'
-        when utc(f[2]) not between timestamp '1990-01-01'
+        when signed_up_at is null and not is_no_time(signed_up_said)
+            then 'signed_up_at' || why_no_time(signed_up_said)
+        when signed_up_at not between timestamp '1990-01-01'
             and timestamp '2101-01-01' then 'signed_up_at lies outside 1990 to 2100'
     end as reason,
     case when reason is not null then text end as payload,
     f[1] as user_key,
-    utc(f[2]) as signed_up_at,
+    signed_up_at,
     f[3] as locale,
     f[4] as time_zone,
     f[5] as country,
@@ -44,4 +48,4 @@ select
         ],
         lambda entry: coalesce(entry.address, '') <> ''
     ) as addresses
-from fields
+from timed

@@ -99,11 +99,13 @@ judged as (
                 then 'userId is missing on an alias call'
             when not has_properties then 'properties are not an object'
             when not has_traits then 'traits are not an object'
-            when coalesce(original_said, timestamp_said) is not null and occurred_at is null
-                then 'originalTimestamp is not an ISO 8601 time'
-            when received_said is not null and received_at is null
-                then 'receivedAt is not an ISO 8601 time'
-            when sent_said is not null and sent_at is null then 'sentAt is not an ISO 8601 time'
+            when occurred_at is null and not is_no_time(coalesce(original_said, timestamp_said))
+                then case when original_said is null then 'timestamp' else 'originalTimestamp' end
+                    || why_no_time(coalesce(original_said, timestamp_said))
+            when received_at is null and not is_no_time(received_said)
+                then 'receivedAt' || why_no_time(received_said)
+            when sent_at is null and not is_no_time(sent_said)
+                then 'sentAt' || why_no_time(sent_said)
             when greatest(occurred_at, received_at, sent_at) >= timestamp '2101-01-01'
                 or least(occurred_at, received_at, sent_at) < timestamp '1990-01-01'
                 then 'a time lies outside 1990 to 2100'

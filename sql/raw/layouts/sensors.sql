@@ -43,9 +43,9 @@ named as (
             nullif(f[12], ''), nullif(f[13], ''), nullif(f[14], ''), nullif(f[15], ''),
             nullif(f[16], ''), nullif(f[17], ''), nullif(f[18], '')
         ) as device_id,
-        try(make_timestamp(try_cast(f[7] as bigint) * 1000)) as occurred_at,
-        try(make_timestamp(try_cast(f[8] as bigint) * 1000)) as sent_at,
-        try(make_timestamp(try_cast(f[9] as bigint) * 1000)) as received_at
+        coalesce(instant_of_millis(f[7]), utc(f[7])) as occurred_at,
+        coalesce(instant_of_millis(f[8]), utc(f[8])) as sent_at,
+        coalesce(instant_of_millis(f[9]), utc(f[9])) as received_at
     from fields
 ),
 known as (
@@ -94,10 +94,11 @@ judged as (
                 then 'event is missing on a track record'
             when not is_item and coalesce(distinct_id, user_id, visitor_id) is null
                 then 'distinct_id is missing'
-            when f[7] is null then 'time is missing'
-            when occurred_at is null then 'time is not in milliseconds'
-            when f[8] is not null and sent_at is null then '_flush_time is not in milliseconds'
-            when f[9] is not null and received_at is null then 'recv_time is not in milliseconds'
+            when occurred_at is null and coalesce(is_no_time(f[7]), true) then 'time is missing'
+            when occurred_at is null then 'time' || why_no_time(f[7])
+            when sent_at is null and not is_no_time(f[8]) then '_flush_time' || why_no_time(f[8])
+            when received_at is null and not is_no_time(f[9])
+                then 'recv_time' || why_no_time(f[9])
             when greatest(occurred_at, sent_at, received_at) >= timestamp '2101-01-01'
                 or least(occurred_at, sent_at, received_at) < timestamp '1990-01-01'
                 then 'a time lies outside 1990 to 2100'

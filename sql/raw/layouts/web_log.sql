@@ -4,7 +4,7 @@
 -- ignore), anything else (`request`). The address is in none of the columns but, without a cookie,
 -- in anonymous_key, which leaves as a keyed hash.
 -- Pixel: /p.gif?e=Product+Viewed&uid=ann&ts=1751504523000&product_id=p1: e the event, uid the user
--- (see user_parameter), ts its time by the visitor's clock in milliseconds or ISO 8601 (also when
+-- (see user_parameter), ts its time by the visitor's clock, as a number or a text (also when
 -- it was sent: a pixel does not wait). The other parameters are the properties; one that comes
 -- again is a list, one that holds a JSON list or object is that.
 -- Two equal lines are two requests: the hash of what is kept of the content counts them, by line,
@@ -74,11 +74,7 @@ told as (
 timed as (
     select
         *,
-        case
-            when regexp_matches(told_text, '^\d{10,15}$')
-                then try(make_timestamp(cast(told_text as bigint) * 1000))
-            else timezone('UTC', try_cast(told_text as timestamptz))
-        end as told_at,
+        utc(told_text) as told_at,
         case
             when coalesce(event, '') = 'page' then 'page'
             when coalesce(event, '') <> '' then 'track'
@@ -123,8 +119,7 @@ select
         when not is_utf8 then 'not UTF-8'
         when not is_read then 'not in the log format'
         when requested_at is null then 'the time is not a time'
-        when told_text is not null and told_at is null
-            then 'ts is neither milliseconds nor an ISO 8601 time'
+        when told_at is null and not is_no_time(told_text) then 'ts' || why_no_time(told_text)
         when greatest(requested_at, told_at) >= timestamp '2101-01-01'
             or least(requested_at, told_at) < timestamp '1990-01-01'
             then 'a time lies outside 1990 to 2100'

@@ -16,6 +16,7 @@ from resources.config.source import FileSource
 from resources.keys import Keyring
 from resources.sources.collection import changed, collect
 from resources.sources.files import SourceError, find_arrivals
+from resources.sources.times import NO_TIME
 from resources.vault import Vault
 from resources.warehouse import Warehouse
 
@@ -114,11 +115,11 @@ def test_an_event_is_kept_without_its_person(shop: Shop) -> None:
         (track(1)[:80] + "\n", "not a JSON object"),
         (track(1, type=None), "type is missing"),
         (track(1, event=None), "event is missing on a track call"),
-        (track(1, originalTimestamp="yesterday"), "originalTimestamp is not an ISO 8601 time"),
+        (track(1, originalTimestamp="yesterday"), f"originalTimestamp{NO_TIME}"),
         (track(1, receivedAt="0001-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
-        (track(1, sentAt="x"), "sentAt is not an ISO 8601 time"),
+        (track(1, sentAt="x"), f"sentAt{NO_TIME}"),
         (track(1, sentAt="9999-01-01T00:00:00Z"), "a time lies outside 1990 to 2100"),
-        (track(1, originalTimestamp="infinity"), "a time lies outside 1990 to 2100"),
+        (track(1, originalTimestamp="infinity"), f"originalTimestamp{NO_TIME}"),
         ("\x00\x00\x00\x00\x00\x00\n", "not a JSON object"),
         (b'{"messageId": "\xff\xfe"}\n', "not UTF-8"),
         (track(1, type="video"), "type is none of track, identify, page, screen, group, alias"),
@@ -224,7 +225,7 @@ def test_a_mapped_table_keeps_the_line_of_every_record(shop: Shop) -> None:
         (5, dt.datetime(2026, 7, 1, 1), '{"order_id":"4","price":2.5}'),  # noqa: DTZ001
     ]
     rejected = shop.rows("select line, reason from raw.rejected_records order by line")
-    assert rejected[1] == (4, "occurred_at is missing or not of its type")
+    assert rejected[1] == (4, f"occurred_at{NO_TIME}")
     assert rejected[0][0] == 3
     assert shop.rows("select n_records, n_rejected, control_total from raw.loads")[0][:2] == (4, 2)
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from resources.config.source import FileSource
 from resources.sources.files import SourceError
+from resources.sources.times import NO_TIME
 from resources.warehouse import Warehouse
 from tests.landing import SECRET, Landing
 
@@ -270,8 +271,8 @@ def test_no_person_is_left_in_clear(shop: Landing) -> None:
         (b'{"event_name": "\xff"}\n', "not UTF-8"),
         ({"event_name": ""}, "event_name is missing"),
         ({"event_timestamp": None}, "event_timestamp is missing"),
-        ({"event_timestamp": "2026-07-03"}, "event_timestamp is not in microseconds"),
-        ({"event_timestamp": 1783040523}, "event_timestamp lies outside 1990 to 2100"),
+        ({"event_timestamp": "yesterday"}, f"event_timestamp{NO_TIME}"),
+        ({"event_timestamp": 12345}, f"event_timestamp{NO_TIME}"),
         ({"event_params": "none"}, "event_params are not a list of key and value"),
         ({"items": {"item_id": 1}}, "items are not a list"),
     ],

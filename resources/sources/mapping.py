@@ -1,0 +1,238 @@
+"""The SELECT that reads `records` by a source's own mapping.
+
+What the expressions of sources.yaml give is read in three steps: what they say, what it means, and
+whether the record can stand.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from resources.config.loading import ConfigError
+from resources.config.source import FIELDS, Source
+from resources.sources.files import Arrival
+from resources.sources.tables import PATH, folded, quoted
+from resources.sources.times import EARLIEST, LATEST, instant
+from resources.warehouse import Session, SqlError, text_literal
+
+# How a mapped expression is read, by field; the others are text.
+_TYPES = {
+    "price": "decimal(18, 4)",
+    "cost": "decimal(18, 4)",
+    "stock": "bigint",
+    "is_hidden": "boolean",
+    "repurchase_days": "integer",
+    "tags": "varchar[]",
+    "birth_year": "integer",
+}
+_TIMES = ("occurred_at", "sent_at", "received_at", "signed_up_at", "at")
+# The column of `staged` in which a field that names a person stands in clear.
+KEYS = {"user_id": "user_key", "anonymous_id": "anonymous_key"}
+# A column as it is, or cast.
+_BARE = re.compile(r'(?i)(?:(?:try_)?cast\()?\s*"?(\w+)"?\s*(?:as [\w(), ]+\))?')
+
+
+def mapped(session: Session, source: Source, arrival: Arrival) -> str:
+    """The SELECT that makes `staged` of `records`, which an arrival's file is open as.
+
+    Raises:
+        ConfigError: an expression does not fit the file's columns.
+    """
+    times = [name for name in _TIMES if name in source.map]
+    told = {KEYS.get(name, name): _told(name, source) for name in FIELDS[source.entity]}
+    if source.entity == "events":
+        told["properties"] = ("properties", _properties(source))
+    if source.entity == "members":
+        told["addresses"] = ("addresses", _addresses(source))
+    kinds = _kinds(session, source, arrival, told)
+    fields = ", ".join(f'{expression} as "{name}"' for name, (_, expression) in told.items())
+    fields += f", {_unreadable_field(source)} as unreadable_field"
+    if source.entity == "events":
+        fields += f", {_rest(session, source)} as envelope"
+    line = "min(records.line)" if source.group_by else "records.line"
+    said = f"select records.{PATH} as path, {line} as line, {fields} from {_records(source)}"
+    meant = ", ".join(f'{_instant(name, kinds[name], source)} as "{name}"' for name in times)
+    unread = ", ".join(f'cast("{name}" as varchar) as "said_{name}"' for name in times)
+    select = f"select *{f' replace ({meant}), {unread}' if times else ''} from ({said})"
+    if source.entity == "events" and "message_id" not in source.map:
+        select = _with_derived_ids(select)
+    left_out = ", ".join(["path", *(f'"said_{name}"' for name in times)])
+    return (
+        f"select mapped.path, {_reason(source)} as reason,"
+        " case when reason is not null then cast(to_json(mapped) as varchar) end as payload,"
+        f" mapped.* exclude ({left_out}) from ({select}) as mapped"
+    )
+
+
+def _records(source: Source) -> str:
+    where = f" where {source.where}" if source.where else ""
+    group = f" group by records.{PATH}, {source.group_by}" if source.group_by else ""
+    return f"records{where}{group}"
+
+
+def _told(name: str, source: Source) -> tuple[str, str]:
+    """Where a field's expression stands in sources.yaml, and SQL for what it gives."""
+    key, given = f"map.{name}", source.map.get(name, "null")
+    if name in _TIMES:
+        return key, f"({given})" if name in source.map else "cast(null as timestamp)"
+    return key, f"try_cast(({given}) as {_TYPES.get(name, 'varchar')})"
+
+
+def _properties(source: Source) -> str:
+    pairs = ", ".join(f"'{name}', try({given})" for name, given in source.properties.items())
+    return f"cast(json_object({pairs}) as varchar)"
+
+
+def _addresses(source: Source) -> str:
+    entries = ", ".join(
+        f"{{'channel': '{channel}', 'address': cast(({given}) as varchar)}}"
+        for channel, given in source.addresses.items()
+    )
+    if not entries:
+        return "cast(null as struct(channel varchar, address varchar)[])"
+    return f"list_filter([{entries}], lambda entry: coalesce(entry.address, '') <> '')"
+
+
+def _instant(name: str, kind: str, source: Source) -> str:
+    """SQL for a field of times, by the type that its expression has."""
+    column = quoted(name)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"timezone('UTC', case when isfinite({column}) then {column} end)"
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return instant(f"case when isfinite({column}) then {column} end", source.time_zone)
+    return f"utc(cast({column} as varchar))" if kind != "JSON" else f"utc({column}->>'$')"
+
+
+def _rest(session: Session, source: Source) -> str:
+    """What no column holds whole: JSON of the other columns of `records`, without its people's."""
+    if source.group_by:
+        return "'{}'"
+    people = [source.map.get(name) for name in KEYS] + list(source.addresses.values())
+    told = [*source.map.values(), *source.properties.values()]
+    left_out = _columns_named(session, [each for each in people if each] or ["1"])
+    left_out |= {folded(found[1]) for each in told if (found := _BARE.fullmatch(each.strip()))}
+    left_out |= {"line", "record", PATH}
+    # An object as a text within a text would be read by nobody, redaction included.
+    pairs = [
+        f"{text_literal(name)}, case when json_valid({value}) and {value}[1] in ('{{', '[')"
+        f" then cast({value} as json) else to_json({value}) end"
+        if kind == "VARCHAR"
+        else f"{text_literal(name)}, to_json({value})"
+        for name, kind, *_ in session.rows("describe records")
+        if folded(name) not in left_out and (value := f"records.{quoted(name)}")
+    ]
+    # A merge patch leaves out what is NULL.
+    return f"cast(json_merge_patch('{{}}', json_object({', '.join(pairs)})) as varchar)"
+
+
+def _with_derived_ids(select: str) -> str:
+    """Events with the id that they lack: a hash of what they say and how often it was said before.
+
+    The same lines thus have the same ids in whatever file they come, and of lines that say the
+    same of the same person each counts. People enter when they are pseudonyms (raw/events.sql).
+    """
+    said = "event_type, event_name, occurred_at, sent_at, received_at, properties, envelope"
+    return (
+        "select * exclude (said) replace ('content:' || said || ':' || row_number() over ("
+        "partition by path, said, user_key, anonymous_key order by line) as message_id)"
+        f" from (select *, md5(row({said})::varchar) as said from ({select}))"
+    )
+
+
+def _kinds(
+    session: Session, source: Source, arrival: Arrival, told: Mapping[str, tuple[str, str]]
+) -> dict[str, str]:
+    """The type of every expression; a wrong one is named with its key."""
+    fields = ", ".join(f'{expression} as "{name}"' for name, (_, expression) in told.items())
+    try:
+        described = session.rows(f"describe select {fields} from {_records(source)}")
+        if source.control_total:
+            session.execute(f"explain select {source.control_total} from records")
+    except SqlError as error:
+        raise _misfit(session, source, arrival, told) from error
+    return {str(name): str(kind) for name, kind, *_ in described}
+
+
+def _misfit(
+    session: Session, source: Source, arrival: Arrival, told: Mapping[str, tuple[str, str]]
+) -> ConfigError:
+    """What to say of the first expression that does not fit the file."""
+    group = f"group by records.{PATH}, {source.group_by}" if source.group_by else ""
+    tried = [(key, expression, group) for key, expression in told.values()]
+    conditions = {"where": source.where, "control_total": source.control_total}
+    tried += [(key, given, "") for key, given in conditions.items() if given is not None]
+    for key, expression, grouped in tried:
+        try:
+            session.execute(f"explain select {expression} from records {grouped}")
+        except SqlError as error:
+            columns = ", ".join(
+                str(row[0])
+                for row in session.rows("describe records")
+                if row[0] not in ("line", PATH)
+            )
+            return ConfigError(
+                f"sources.yaml: source '{source.id}', key '{key}': does not fit {arrival.file} "
+                f"({str(error).splitlines()[0]}); the file's columns are: {columns}"
+            )
+    return ConfigError(
+        f"sources.yaml: source '{source.id}': its 'where' and 'group_by' do not fit {arrival.file}"
+    )
+
+
+def _unreadable_field(source: Source) -> str:
+    """The first property whose expression fails on the record's values, else NULL."""
+    cases = [
+        f"when try(({given}) is null) is null then 'properties.{name}'"
+        for name, given in source.properties.items()
+    ]
+    return f"case {' '.join(cases)} end" if cases else "null"
+
+
+def _reason(source: Source) -> str:
+    times = [name for name in _TIMES if name in source.map]
+    cases = ["when unreadable_field is not null then unreadable_field || ' cannot be read'"]
+    cases += [
+        f'when "{name}" is null and not is_no_time("said_{name}")'
+        f" then '{name}' || why_no_time(\"said_{name}\")"
+        for name in times
+    ]
+    cases += [
+        f"when \"{KEYS.get(name, name)}\" is null then '{name} is missing or not of its type'"
+        for name, is_required in FIELDS[source.entity].items()
+        if is_required
+    ]
+    cases += [
+        f'when "{name}" < {EARLIEST} or "{name}" >= {LATEST}'
+        f" then '{name} lies outside 1990 to 2100'"
+        for name in times
+    ]
+    return f"case {' '.join(cases)} end"
+
+
+def columns_read(session: Session, source: Source) -> list[str]:
+    """The columns that a mapping names, folded; a file of JSON may lack any of them."""
+    mapped = (*source.map.values(), *source.properties.values(), *source.addresses.values())
+    conditions = (source.where, source.group_by, source.control_total)
+    return sorted(_columns_named(session, [each for each in (*mapped, *conditions) if each]))
+
+
+def _columns_named(session: Session, expressions: Sequence[str]) -> set[str]:
+    """The columns that some SQL expressions name, folded."""
+    given = ", ".join(expressions)
+    pending: list[Any] = [
+        json.loads(
+            session.scalar("select json_serialize_sql($given)", {"given": f"select {given}"})
+        )
+    ]
+    found: set[str] = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            members = cast("dict[str, Any]", node)
+            if names := cast("list[str]", members.get("column_names")):
+                found.add(folded(names[1 if names[0] == "records" and len(names) > 1 else 0]))
+            pending.extend(members.values())
+        elif isinstance(node, list):
+            pending.extend(cast("list[Any]", node))
+    return found
