@@ -54,7 +54,7 @@ def true_tastes(home: Home, session: Session, product_ids: Sequence[str]) -> Fac
     members = pl.read_parquet(home.truth / "members.parquet")
     products = pl.read_parquet(home.truth / "products.parquet")
     keys = Keys.derived_from(find_secret(os.environ, home.folder, is_simulated=True))
-    pseudonyms = pl.Series(keys.pseudonyms("user_id", members["user_id"].to_list()))
+    pseudonyms = pl.Series(keys.pseudonyms(members["user_id"].to_list()))
     ids = session.frame("select member_id, identifier from clean.identities where kind = 'user_id'")
     known = (
         members.with_columns(identifier=pseudonyms)

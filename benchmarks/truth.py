@@ -63,7 +63,7 @@ def compare(home: Home) -> list[tuple[str, float, float]]:
     secret = find_secret(os.environ, home.folder, is_simulated=True)
     truth = pl.read_parquet(home.truth / "members.parquet")
     keys = Keys.derived_from(secret)
-    names = keys.pseudonyms("user_id", truth["user_id"].to_list())
+    names = keys.pseudonyms(truth["user_id"].to_list())
     with Database(home.warehouse).connect() as session:
         rejected = session.scalar("select count(*) from raw.rejected_records")
         copies = session.scalar(
@@ -108,7 +108,7 @@ def compare_sharing(
     numbers = dict(session.rows(_USERS))
 
     def members(frame: pl.DataFrame, column: str) -> list[int | None]:
-        names = keys.pseudonyms("user_id", frame[column].to_list())
+        names = keys.pseudonyms(frame[column].to_list())
         return [numbers.get(name) for name in names]
 
     shares = pl.read_parquet(truth / "shares.parquet")

@@ -26,6 +26,8 @@ SECRET_VARIABLE = "SIYU_SECRET"
 _MINIMUM_LENGTH = 16
 _PSEUDONYM_BYTES = 16
 _NONCE_BYTES = 12
+# What the pseudonyms of users have always begun with: arms and addresses stay theirs.
+_NAMESPACE = b"user_id\x00"
 
 
 class SecretError(Failure):
@@ -63,14 +65,18 @@ class Keys:
         """Tells two secrets apart without telling either."""
         return hmac.digest(self._naming, b"fingerprint", hashlib.sha256).hex()[:16]
 
-    def pseudonym(self, kind: str, identifier: str) -> str:
-        """The keyed hash of an identifier of a kind: 32 hexadecimal digits."""
-        message = f"{kind}\x00{identifier}".encode()
+    def pseudonym(self, identifier: str) -> str:
+        """The keyed hash of a person's identifier: 32 hexadecimal digits.
+
+        Users and devices share one namespace: what is a user's id somewhere is that user's
+        everywhere.
+        """
+        message = _NAMESPACE + identifier.encode()
         return hmac.digest(self._naming, message, hashlib.sha256)[:_PSEUDONYM_BYTES].hex()
 
-    def pseudonyms(self, kind: str, identifiers: Iterable[str]) -> list[str]:
-        """The pseudonyms of distinct identifiers, in their order."""
-        return [self.pseudonym(kind, identifier) for identifier in identifiers]
+    def pseudonyms(self, identifiers: Iterable[str]) -> list[str]:
+        """The pseudonyms of identifiers, in their order."""
+        return [self.pseudonym(identifier) for identifier in identifiers]
 
     def seal(self, text: str, bound_to: str) -> bytes:
         """Encrypts a text so that it opens only with this secret and beside `bound_to`."""

@@ -278,9 +278,7 @@ RETENTION_COHORTS = Contract(
             "No later activity can change it: the period, of a bracket its last, is over; of "
             "on_or_after, where members may still come back, all of the cohort are retained too",
         ),
-        Column(
-            "retained_so_far", "bigint", "Retained as far as is known; it grows until complete"
-        ),
+        Column("retained_so_far", "bigint", "Retained as far as is known; it grows until complete"),
     ),
     description="Members, identified or not, of the cohort active in period t over its size.",
     owner=GROWTH,

@@ -15,6 +15,7 @@ from resources.keys import Keys
 from resources.sources import reading, redaction, times
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
+from resources.sources.mapping import KEYS
 from resources.sources.names import Names
 from resources.sources.redaction import masked
 from resources.sources.staging import control_total, stage
@@ -23,7 +24,7 @@ from resources.warehouse import Session, read_sql, text_literal
 
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();
-create or replace temp table pseudonyms (kind varchar, identifier varchar, pseudonym varchar);
+create or replace temp table pseudonyms (identifier varchar, pseudonym varchar);
 """
 # Pseudonyms kept from batch to batch: this bounds memory and the time that a look takes.
 _MOST_REMEMBERED = 200_000
@@ -158,34 +159,34 @@ def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
     """
     if session.scalar("select count(*) from pseudonyms") > _MOST_REMEMBERED:
         session.execute("truncate pseudonyms")
-    columns = _staged_columns(session)
-    for kind, column in (("user_id", "user_key"), ("anonymous_id", "anonymous_key")):
-        if column not in columns:
-            continue
-        found = session.frame(
-            f"select distinct {column} as identifier from staged where reason is null"
-            f" and {column} is not null and not exists (from pseudonyms"
-            f" where kind = $kind and identifier = staged.{column})",
-            {"kind": kind},
-        )["identifier"].to_list()
-        unfit = {each: reason for each in found if (reason := names.unfit(kind, each, entity))}
-        if unfit:
-            given = pl.DataFrame({"identifier": list(unfit), "reason": list(unfit.values())})
-            with session.offering(unfit=given):
-                session.execute(
-                    "update staged set reason = unfit.reason from unfit"
-                    f" where staged.reason is null and staged.{column} = unfit.identifier"
-                )
-        fit = [each for each in found if each not in unfit]
-        incoming = pl.DataFrame(
-            {"identifier": fit, "pseudonym": names.pseudonyms(kind, fit)},
-            schema={"identifier": pl.String, "pseudonym": pl.String},
-        )
-        with session.offering(incoming=incoming.drop_nulls()):
-            session.execute(
-                "insert into pseudonyms select $kind, identifier, pseudonym from incoming",
-                {"kind": kind},
-            )
+    columns = _staged_columns(session) & set(KEYS.values())
+    if not columns:
+        return
+    named = " union ".join(
+        f"select {column} as identifier from staged where reason is null and {column} is not null"
+        for column in sorted(columns)
+    )
+    found = session.frame(
+        f"select named.identifier from ({named}) as named anti join pseudonyms using (identifier)"
+    )["identifier"].to_list()
+    unfit = {each: reason for each in found if (reason := names.unfit(each, entity))}
+    if unfit:
+        given = pl.DataFrame({"identifier": list(unfit), "reason": list(unfit.values())})
+        with session.offering(unfit=given):
+            for field, column in KEYS.items():
+                if column in columns:
+                    session.execute(
+                        "update staged set reason = $field || ' ' || unfit.reason from unfit"
+                        f" where staged.reason is null and staged.{column} = unfit.identifier",
+                        {"field": field},
+                    )
+    fit = [each for each in found if each not in unfit]
+    incoming = pl.DataFrame(
+        {"identifier": fit, "pseudonym": names.pseudonyms(fit)},
+        schema={"identifier": pl.String, "pseudonym": pl.String},
+    )
+    with session.offering(incoming=incoming.drop_nulls()):
+        session.execute("insert into pseudonyms select identifier, pseudonym from incoming")
 
 
 def _rejected(session: Session, batch: Batch) -> pl.DataFrame:
@@ -218,7 +219,7 @@ def _store_addresses(vault: Vault, staged: _Staged) -> None:
             " from staged where reason is null) as staged"
             " join files on files.path = staged.path"
             " join pseudonyms as person"
-            " on person.kind = 'user_id' and person.identifier = staged.user_key"
+            " on person.identifier = staged.user_key"
         )
     vault.store(Addresses(staged.source.id, files["path"].to_list(), rows))
 

@@ -24,18 +24,18 @@ class Names:
         plain = _plain(identifier)
         return _NOBODY.fullmatch(plain) is not None or plain in self._own
 
-    def unfit(self, kind: str, identifier: str, entity: Entity) -> str | None:
+    def unfit(self, identifier: str, entity: Entity) -> str | None:
         """Why a record of an entity cannot stand with this identifier, None if it can."""
         if len(identifier) > _LONGEST:
-            return f"{kind} is longer than {_LONGEST:,} characters"
+            return f"is longer than {_LONGEST:,} characters"
         if entity != "events" and self.is_placeholder(identifier):
-            return f"{kind} is a placeholder: {identifier.strip()}"
+            return f"is a placeholder: {identifier.strip()}"
         return None
 
-    def pseudonyms(self, kind: str, identifiers: Sequence[str]) -> list[str | None]:
+    def pseudonyms(self, identifiers: Sequence[str]) -> list[str | None]:
         """The pseudonyms of identifiers, in their order; None for placeholders."""
         return [
-            None if self.is_placeholder(identifier) else self._keys.pseudonym(kind, identifier)
+            None if self.is_placeholder(identifier) else self._keys.pseudonym(identifier)
             for identifier in identifiers
         ]
 

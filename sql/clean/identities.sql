@@ -2,9 +2,10 @@
 -- touched identifiers alone.
 --
 -- A user is a member. Persons are the connected components of the links that clean.merge_log lets
--- stand: a device is its user's, with all it did before she logged in; any other device is a member
--- of its own, and so two known users are never merged. An identifier used as a user_id anywhere is
--- a user, never a device.
+-- stand: a device is its user's, with all it did before they logged in; any other device is a
+-- member of its own, and so two known users are never merged. Users and devices share one
+-- namespace: an identifier used as a user_id anywhere is a user, never a device, and an event that
+-- has it in the place of the device is that user's, though it did not come with a login.
 -- member_id: the first 15 hexadecimal digits of the user's pseudonym, else of the device's.
 with touched as (
     select identifier

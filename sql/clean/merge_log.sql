@@ -1,10 +1,13 @@
 -- One row per device and user that were seen together: whether they are taken for one person, and
 -- if not, why. Of the touched users alone.
 --
+-- A pair is any record that names both: an event, an identify, or an alias, whose previous id
+-- stands in the place of the device. A record with the same identifier in both places is no pair.
 -- A person has one user_id: a device with several users (shared_device), or which is itself named
--- as a user somewhere (is_a_user), joins nobody. Of the devices that a user takes up within
--- $devices_window_days, at most $max_devices join her (too_many_devices): beyond that it is a till,
--- a test or a script that logs in, not a person.
+-- as a user somewhere (is_a_user), joins nobody. So an alias of a known user to another name is
+-- refused, whichever came first. Of the devices that a user takes up within $devices_window_days,
+-- at most $max_devices join that user (too_many_devices): beyond that it is a till, a test or a
+-- script that logs in, not a person.
 with users as (
     select identifier
     from touched_identifiers
@@ -16,7 +19,7 @@ links as (
         max(s.last_seen_at) as last_seen_at
     from clean.sightings as s
     join users as u on u.identifier = s.user_id
-    where s.anonymous_id is not null
+    where s.anonymous_id <> s.user_id
     group by s.anonymous_id, s.user_id
 ),
 devices as (

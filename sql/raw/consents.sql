@@ -12,5 +12,5 @@ select
     files.load_date
 from staged
 join files on files.path = staged.path
-join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key
+join pseudonyms as person on person.identifier = staged.user_key
 where staged.reason is null

@@ -61,7 +61,5 @@ from cleared
 join files on files.path = cleared.path
 left join time_zones as zones
     on zones.name = cleared.time_zone
-left join pseudonyms as device
-    on device.kind = 'anonymous_id' and device.identifier = cleared.anonymous_key
-left join pseudonyms as person
-    on person.kind = 'user_id' and person.identifier = cleared.user_key
+left join pseudonyms as device on device.identifier = cleared.anonymous_key
+left join pseudonyms as person on person.identifier = cleared.user_key

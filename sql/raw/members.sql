@@ -20,5 +20,5 @@ from staged
 join files on files.path = staged.path
 left join time_zones as zones
     on zones.name = staged.time_zone
-join pseudonyms as person on person.kind = 'user_id' and person.identifier = staged.user_key
+join pseudonyms as person on person.identifier = staged.user_key
 where staged.reason is null

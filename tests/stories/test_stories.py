@@ -198,20 +198,14 @@ def session(story: Story, homes: dict[str, Home]) -> Iterator[Session]:
     queries = " ".join(query for query, _ in story.expectations)
     names = sorted({found.replace("''", "'") for found in _NAMED.findall(queries)})
     known = pl.DataFrame(
-        [
-            (kind, name, keys.pseudonym(kind, name))
-            for name in names
-            for kind in ("user_id", "anonymous_id")
-        ],
-        schema={"kind": pl.String, "name": pl.String, "pseudonym": pl.String},
-        orient="row",
+        {"name": names, "pseudonym": keys.pseudonyms(names)},
+        schema={"name": pl.String, "pseudonym": pl.String},
     )
     with Database(home.warehouse, threads=2).connect() as session:
         with session.offering(known=known):
             session.execute(
                 "create or replace temp table people as select name, pseudonym, member_id"
-                " from known join clean.identities"
-                " on identifier = pseudonym"
+                " from known left join clean.identities on identifier = pseudonym"
             )
         session.execute(_MACROS)
         yield session

@@ -1,8 +1,8 @@
 -- Sensors Analytics (神策), one JSON object per line, as its SDKs send and its import tools read it.
 -- Who: the user is login_id, else identities.$identity_login_id, else distinct_id where the record
 -- says so: a track_signup, $is_login_id, or an anonymous_id beside it that differs. The visitor is
--- anonymous_id, else a track_signup's original_id, else the device in identities, else distinct_id
--- where that is no user.
+-- a track_signup's original_id (who the user was before), else anonymous_id, else the device in
+-- identities, else distinct_id where that is no user.
 -- What: track is an event, but $pageview is a page and $AppViewScreen, $MPViewScreen are screens;
 -- track_signup ($SignUp) and profile_* say who somebody is, as Segment's identify does; item_* tell
 -- of things and name nobody. Preset names that Segment has too get Segment's name.
@@ -64,8 +64,8 @@ told as (
     select
         *,
         coalesce(
+            case when kind = 'track_signup' then nullif(nullif(f[6], ''), user_id) end,
             anonymous_id,
-            case when kind = 'track_signup' then nullif(f[6], '') end,
             device_id,
             case when user_id is null then distinct_id end
         ) as visitor_id,

@@ -99,7 +99,7 @@ def test_an_event_is_kept_without_its_person(shop: Shop) -> None:
         "m1",
         "2026-07-03.jsonl",
         1,
-        keys.pseudonym("user_id", "user-1"),
+        keys.pseudonym("user-1"),
         dt.datetime(2026, 7, 3, 1, 2, 3, 456000),  # noqa: DTZ001
         dt.datetime(2026, 7, 3, 1, 2, 5),  # noqa: DTZ001
         '{"product_id":"p1","email":null,"note":"mail ***"}',
@@ -419,14 +419,14 @@ def test_every_call_is_accepted_with_what_it_needs(shop: Shop) -> None:
         "select event_type, event_name, anonymous_id, user_id, properties"
         " from raw.events order by line"
     )
-    user, device = keys.pseudonym("user_id", "user-1"), keys.pseudonym("anonymous_id", "device-1")
+    user, device = keys.pseudonym("user-1"), keys.pseudonym("device-1")
     said = '"product_id":"p1","email":null,"note":"mail ***"'
     assert found == [
         ("identify", None, device, user, '{"city":"Kyoto"}'),
         ("page", None, device, user, '{"name":"Home",' + said + "}"),
         ("screen", None, device, user, "{}"),
         ("group", None, device, user, "{}"),
-        ("alias", None, keys.pseudonym("anonymous_id", "device-9"), user, "{}"),
+        ("alias", None, keys.pseudonym("device-9"), user, "{}"),
     ]
 
 

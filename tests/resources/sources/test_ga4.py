@@ -166,7 +166,7 @@ def test_events_become_segments(shop: Landing) -> None:
         " channel, properties from raw.events order by line"
     )
     keys = shop.keyring.unlock()
-    ann, device = keys.pseudonym("user_id", "ann"), keys.pseudonym("anonymous_id", "1234.5678")
+    ann, device = keys.pseudonym("ann"), keys.pseudonym("1234.5678")
     when = dt.datetime(2026, 7, 3, 1, 2, 3, 456789)  # noqa: DTZ001 - naive UTC
     later = when + dt.timedelta(seconds=1.5)
     assert [row[:4] for row in found] == [

@@ -63,7 +63,7 @@ def test_keys_are_columns_and_the_record_holds_what_is_nested(shop: Landing) -> 
         "select message_id, event_name, user_id, occurred_at, properties from raw.events"
         " order by line"
     )
-    ann = shop.keyring.unlock().pseudonym("user_id", "ann")
+    ann = shop.keyring.unlock().pseudonym("ann")
     first, second = (row[3] for row in found)
     assert [row[:3] for row in found] == [
         ("o1", "Order Completed", ann),

@@ -28,21 +28,21 @@ def test_a_placeholder_has_no_pseudonym_however_it_is_written(
 ) -> None:
     names = Names(KEYS, ["Qa"])
     identifier = before + word + after
-    assert names.pseudonyms("user_id", [identifier]) == [None]
-    assert names.unfit("user_id", identifier, "events") is None
-    assert names.unfit("user_id", identifier, "members") == f"user_id is a placeholder: {word}"
+    assert names.pseudonyms([identifier]) == [None]
+    assert names.unfit(identifier, "events") is None
+    assert names.unfit(identifier, "members") == f"is a placeholder: {word}"
 
 
 @settings(max_examples=200)
-@given(st.lists(st.text(min_size=1, max_size=20), unique=True), st.sampled_from(("a", "b")))
-def test_pseudonyms_are_the_keyed_hashes(identifiers: list[str], kind: str) -> None:
+@given(st.lists(st.text(min_size=1, max_size=20), unique=True))
+def test_pseudonyms_are_the_keyed_hashes(identifiers: list[str]) -> None:
     names = Names(KEYS)
-    assert names.pseudonyms(kind, identifiers) == [
-        None if names.is_placeholder(each) else KEYS.pseudonym(kind, each) for each in identifiers
+    assert names.pseudonyms(identifiers) == [
+        None if names.is_placeholder(each) else KEYS.pseudonym(each) for each in identifiers
     ]
 
 
 @pytest.mark.parametrize("identifier", ["u0", "10", "-10", "nobody", "null-1", "x" * 1000])
 def test_what_only_looks_like_a_placeholder_is_a_name(identifier: str) -> None:
     assert not Names(KEYS).is_placeholder(identifier)
-    assert Names(KEYS).unfit("user_id", identifier, "members") is None
+    assert Names(KEYS).unfit(identifier, "members") is None

@@ -743,7 +743,7 @@ def test_the_examples_of_the_page_are_read(raw: Raw, shop: Shop) -> None:
     assert raw.rows("select product_id, title, price, stock from raw.product_records") == [
         ("7", "Tea", Decimal("19.9000"), 3)
     ]
-    buyer = raw.keyring.unlock().pseudonym("user_id", "mei")
+    buyer = raw.keyring.unlock().pseudonym("mei")
     paid_at = dt.datetime(2026, 7, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
     assert raw.rows(
         "select message_id, user_id, occurred_at, (properties->>'quantity')::int from raw.events"

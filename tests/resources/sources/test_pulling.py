@@ -117,7 +117,7 @@ def test_pulled_events_arrive_in_the_raw_tables(shop: Shop) -> None:
     events = shop.rows(
         "select message_id, path, line, load_date, user_id from raw.events order by path, line"
     )
-    user = KEYS.pseudonym("user_id", "user-1")
+    user = KEYS.pseudonym("user-1")
     assert events == [
         ("m1", "2026-07-03/00000001", 1, DAYS[0], user),
         ("m3", "2026-07-03/00000002", 1, DAYS[0], user),
@@ -165,8 +165,8 @@ def test_pulled_records_are_mapped(shop: Shop) -> None:
         "select user_id, locale, addressable_channels from raw.members order by path, line"
     )
     assert found == [
-        (KEYS.pseudonym("user_id", "7"), None, ["sms"]),
-        (KEYS.pseudonym("user_id", "8"), "zh-CN", []),
+        (KEYS.pseudonym("7"), None, ["sms"]),
+        (KEYS.pseudonym("8"), "zh-CN", []),
     ]
     assert shop.rows("select path, line from raw.rejected_records") == [("2026-07-03/00000001", 2)]
 
@@ -218,7 +218,7 @@ def test_wechat_orders_are_events(shop: Shop) -> None:
         " from raw.events order by line"
     )
     assert [row[:4] for row in rows] == [
-        (f"{order} {name}", name, KEYS.pseudonym("user_id", "o1"), "mini_program")
+        (f"{order} {name}", name, KEYS.pseudonym("o1"), "mini_program")
         for order, name in (
             ("424", "Order Completed"),
             ("425", "Order Completed"),
@@ -257,7 +257,7 @@ def test_wechat_followers_are_members(shop: Shop) -> None:
         " from raw.members order by line"
     )
     assert rows == [
-        (KEYS.pseudonym("user_id", user), locale, "official_account", ["wechat"], at)
+        (KEYS.pseudonym(user), locale, "official_account", ["wechat"], at)
         for user, locale, at in (
             ("u1", "zh-CN", "2026-07-03 01:00:00"),
             ("o2", None, "2026-07-03 01:00:00"),

@@ -96,7 +96,7 @@ def test_a_tracked_event_becomes_segments(shop: Landing) -> None:
     )
     keys = shop.keyring.unlock()
     assert (event_type, name, user) == ("track", "Product Viewed", None)
-    assert visitor == keys.pseudonym("anonymous_id", "0f485d4daaadedae5f")
+    assert visitor == keys.pseudonym("0f485d4daaadedae5f")
     when = dt.datetime(2015, 6, 17, 16, 2, 15)  # noqa: DTZ001 - stored timestamps are naive UTC
     assert (occurred_at, received_at) == (when, when)
     assert agent.startswith("Mozilla/5.0 (iPhone")
@@ -126,8 +126,8 @@ def test_a_signup_links_the_visitor_to_the_user(shop: Landing) -> None:
     keys = shop.keyring.unlock()
     linked = (
         "identify",
-        keys.pseudonym("anonymous_id", "0f485d4d12345e5f"),
-        keys.pseudonym("user_id", "130xxxx1234"),
+        keys.pseudonym("0f485d4d12345e5f"),
+        keys.pseudonym("130xxxx1234"),
     )
     assert shop.rows("select event_type, anonymous_id, user_id from raw.events") == [linked] * 2
 
@@ -169,8 +169,8 @@ def test_who_is_user_and_who_is_visitor(
     keys = shop.keyring.unlock()
     assert shop.rows("select user_id, anonymous_id from raw.events") == [
         (
-            user and keys.pseudonym("user_id", user),
-            visitor and keys.pseudonym("anonymous_id", visitor),
+            user and keys.pseudonym(user),
+            visitor and keys.pseudonym(visitor),
         )
     ]
 

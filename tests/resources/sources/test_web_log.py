@@ -113,8 +113,8 @@ def test_the_pixel_tells_an_event(shop: Landing) -> None:
     )
     keys = shop.keyring.unlock()
     assert (kind, name) == ("track", "Product Viewed")
-    assert visitor == keys.pseudonym("anonymous_id", "c-1")
-    assert user == keys.pseudonym("user_id", "ann")
+    assert visitor == keys.pseudonym("c-1")
+    assert user == keys.pseudonym("ann")
     received = dt.datetime(2026, 7, 3, 1, 2, 3)  # noqa: DTZ001 - stored timestamps are naive UTC
     assert received_at == received
     assert occurred_at == sent_at == received - dt.timedelta(milliseconds=500)
@@ -156,7 +156,7 @@ def test_the_visitor_is_the_cookie_else_address_and_agent(shop: Landing) -> None
     cookie, first, agent, address, again = shop.column(
         "select anonymous_id from raw.events order by line"
     )
-    assert cookie == shop.keyring.unlock().pseudonym("anonymous_id", "c-1")
+    assert cookie == shop.keyring.unlock().pseudonym("c-1")
     assert first == again
     assert len({cookie, first, agent, address}) == 4
     stored = str(shop.rows("select * from raw.events"))
@@ -177,7 +177,7 @@ def test_a_cookie_is_found_among_all_cookies(shop: Landing) -> None:
     shop.lands(FILE, line.format("xsiyu_id=no; siyu_id=c-1; t=s3cr3t") + line.format("a=b"))
     shop.collects(source)
     visitors = shop.column("select anonymous_id from raw.events order by line")
-    assert visitors[0] == shop.keyring.unlock().pseudonym("anonymous_id", "c-1")
+    assert visitors[0] == shop.keyring.unlock().pseudonym("c-1")
     assert visitors[1] != visitors[0]
     assert shop.column("select distinct occurred_at from raw.events") == [
         dt.datetime(2026, 7, 3, 1, 2, 3)  # noqa: DTZ001

@@ -86,7 +86,9 @@ def test_buyers_of_the_newest_day_are_recent_however_many_they_are(run):
 
 
 def test_one_time_buyers_share_the_best_score_of_their_place(run):
-    rows = run([day(n, ago=7) for n in range(1, 7)] + [day(n, 7, n_orders=2) for n in (7, 8, 9, 10)])
+    rows = run(
+        [day(n, ago=7) for n in range(1, 7)] + [day(n, 7, n_orders=2) for n in (7, 8, 9, 10)]
+    )
     assert rows["f"].to_list() == [3] * 6 + [5] * 4
 
 
