@@ -33,6 +33,8 @@ LOADS = Contract(
         Column("sha256", "varchar", "Its content as clean holds it"),
         Column("declaration", "varchar", "Its declaration as clean holds it"),
         Column("n_waiting", "bigint", "Records received at as_of or later, for a later run"),
+        Column("waits_from", "timestamp", "The first of these", unit="UTC", nullable=True),
+        Column("waits_until", "timestamp", "The last of these", unit="UTC", nullable=True),
         Column("definition", "varchar", "What else the tables depend on: texts, settings, rates"),
         Column("as_of", "timestamp", "The instant that the tables are as of", unit="UTC"),
     ),

@@ -1,4 +1,6 @@
-"""Brings the clean tables to what raw now holds, by rewriting only what changed files touch.
+"""Brings the clean tables to what raw now holds, by rewriting only what changed.
+
+What changed are files, and records later than as_of whose time has come since.
 
 Every table is one SELECT in sql/clean over what was touched; what was touched is found by the
 SELECTs in sql/clean/touched. Where nothing is there yet, or the definitions have changed,
@@ -72,12 +74,15 @@ def rewrite(session: Session, given: Mapping[str, object]) -> Rewritten:
     parameters = {**given, "definition": definition, "was_as_of": was_as_of or _BEFORE_TIME}
     work = _Work(session, parameters)
     work.find("touched/files", "touched_files")
+    work.find("touched/arrived", "arrived")
+    work.find("touched/arrived_pairs", "arrived_pairs")
+    work.find("touched/waiting_files", "waiting_files")
     _rewrite_identities(work)
     _rewrite_events(work)
     _rewrite_orders(work)
     work.find("touched/members", "touched_members")
     work.replace(contracts.MEMBERS, ["member_id"], "touched_members")
-    work.replace(contracts.LOADS, ["source", "path"], "touched_files")
+    work.replace(contracts.LOADS, ["source", "path"], "waiting_files")
     session.execute("update clean.loads set as_of = $as_of where as_of < $as_of", parameters)
     row = session.rows(
         "select (select count(*) from touched_files), count(*), min(event_date), max(event_date),"
@@ -159,6 +164,10 @@ def _begin(session: Session, definition: str, as_of: Any) -> dt.datetime | None:
 
 def _rewrite_identities(work: _Work) -> None:
     work.keep("gone_sightings", contracts.SIGHTINGS, ["source", "path"], "touched_files")
+    work.find("touched/was_sightings", "was_sightings")
+    work.session.execute(
+        "delete from clean.sightings where rowid in (select row_id from was_sightings)"
+    )
     work.replace(contracts.SIGHTINGS, ["source", "path"], "touched_files")
     work.find("touched/identifiers", "touched_identifiers")
     work.session.execute(

@@ -61,6 +61,7 @@ sign_ups as (
     select i.member_id, min(m.signed_up_at) as signed_up_at
     from raw_members as m
     join identities as i on i.identifier = m.user_id
+    where m.signed_up_at < $as_of
     group by i.member_id
 ),
 habits as (

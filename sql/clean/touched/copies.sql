@@ -1,12 +1,14 @@
 -- Every copy of the touched messages, numbered: the first copy counts (by received_at, then
 -- load_date, source, path, line; ids are global, so sources share one numbering).
--- first_is_touched: the copy that counts lies in a touched file.
+-- is_touched: it lies in a touched file, or its time has come. first_is_touched: that is so of the
+-- copy that counts.
 with copies as (
     select e.message_id, e.source, e.path, e.line, e.load_date, e.received_at,
-        f.source is not null as is_touched
+        f.source is not null or a.source is not null as is_touched
     from raw.events as e
     join touched_messages as m on m.message_id = e.message_id
     left join touched_files as f on f.source = e.source and f.path = e.path
+    left join arrived as a on a.source = e.source and a.path = e.path and a.line = e.line
     where e.received_at < $as_of
 ),
 numbered as (

@@ -1,11 +1,10 @@
--- Files that clean has not yet seen as they are: new, changed or taken away; and files of which
--- records were still waiting for as_of when they were seen.
+-- Files that clean has not yet seen as they are: new, changed or taken away.
 with loads as (
     select source, path, entity, load_date, sha256, declaration
     from raw.loads
 ),
 seen as (
-    select source, path, entity, load_date, sha256, declaration, n_waiting
+    select source, path, entity, load_date, sha256, declaration
     from clean.loads
 )
 select
@@ -20,4 +19,3 @@ where l.source is null
     or s.source is null
     or (l.entity, l.load_date, l.sha256, l.declaration)
         <> (s.entity, s.load_date, s.sha256, s.declaration)
-    or s.n_waiting > 0

@@ -1,5 +1,5 @@
--- Identifiers whose person may change: those that touched files name or named, the users of their
--- devices, and all devices of these users. is_centre: all of its links are looked at anew.
+-- Identifiers whose person may change: those that touched files and records whose time has come name
+-- or named, the users of their devices, and all devices of these users. is_centre: all of its links are looked at anew.
 with seen as (
     select anonymous_id, user_id
     from gone_sightings
@@ -7,6 +7,9 @@ with seen as (
     select s.anonymous_id, s.user_id
     from clean.sightings as s
     join touched_files as f on f.source = s.source and f.path = s.path
+    union all
+    select anonymous_id, user_id
+    from arrived_pairs
 ),
 named as (
     select anonymous_id as identifier from seen where anonymous_id is not null

@@ -8,7 +8,15 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.clean.contracts import EVENTS, IDENTITIES, MEMBERS, MERGE_LOG, ORDER_ITEMS, SESSIONS
+from assets.clean.contracts import (
+    EVENTS,
+    IDENTITIES,
+    LOADS,
+    MEMBERS,
+    MERGE_LOG,
+    ORDER_ITEMS,
+    SESSIONS,
+)
 from assets.clean.rewriting import rewrite
 
 NAMES = ("Product Viewed", "Email Link Clicked", "Order Completed", "Order Refunded")
@@ -199,3 +207,24 @@ def test_tables_of_an_earlier_version_are_made_anew(log):
     log.tables.session.execute("alter table clean.events drop column is_test")
     assert rewritten(log).is_complete
     assert len(log.tables.rows(EVENTS)) == 1
+
+
+def test_of_a_file_with_waiting_records_only_those_whose_time_has_come_are_rewritten(log):
+    for minute in range(50):
+        log.event("Product Viewed", f"01-05 08:{minute:02}", user="ann", device="phone")
+    log.event("Cart Viewed", "01-06 20:00", device="tablet", user="bob", message_id="soon")
+    log.event("Cart Viewed", "01-30 08:00", device="tablet", user="ann", message_id="later")
+    log.members = [{"user_id": log.pseudonym("cat"), "signed_up_at": log.at("01-06 20:00")}]
+    first = rewritten(log, dt.date(2026, 1, 5))
+    assert first.n_events == 50
+    (load,) = (row for row in log.tables.rows(LOADS) if row["n_waiting"])
+    assert (load["n_waiting"], load["waits_until"]) == (2, log.at("01-30 08:00"))
+    # Nothing has come, though a day went by.
+    assert rewritten(log, dt.date(2026, 1, 6)).n_events == 0
+    done = rewritten(log, dt.date(2026, 1, 7))
+    assert (done.n_files, done.n_events) == (0, 1)
+    assert [row["n_waiting"] for row in log.tables.rows(LOADS) if row["n_waiting"]] == [1]
+    signed_up = {row["member_id"]: row["signed_up_at"] for row in log.tables.rows(MEMBERS)}
+    assert signed_up[log.member_id("cat")] == log.at("01-06 20:00")
+    updated = log.rewrite(dt.date(2026, 1, 31))
+    assert updated == log.make_all(dt.date(2026, 1, 31))
