@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.catalogue import PUBLISH, STAGES, contracts
+from pipelines.findings import findings
 from pipelines.runs import RunReport
 from resources.config.shop import load_shop
 from resources.home import Home
@@ -23,6 +24,7 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
         messages = published.frame(read_sql("questions/push_sample.sql"))
     with Database(place.warehouse).connect() as session:
         made = _rows_by_stage(session)
+        found = list(findings(session))
     dates = f"{report.first}" if report.first == report.last else f"{report.first} to {report.last}"
     console.print(
         f"\n{shop.name}: load dates {dates}, {report.n_new_files} new or changed files, "
@@ -45,6 +47,8 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
             markup=False,
             soft_wrap=True,
         )
+    for line in found:
+        console.print(line, markup=False, soft_wrap=True)
     for warning in report.warnings:
         console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     console.print("\nfrom today's push list")

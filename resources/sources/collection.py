@@ -140,14 +140,21 @@ def _staged_columns(session: Session) -> set[str]:
 
 
 def _reject_late(session: Session, files: pl.DataFrame) -> None:
-    """Rejects what was received after its file can have been written."""
+    """Rejects events received after their file can have been written, or a year after it.
+
+    Without the collector's clock the sender's is believed for so long, and its events wait.
+    """
     if "received_at" in _staged_columns(session):
         with session.offering(files=files):
             session.execute(
-                "update staged set reason = $reason from files"
-                " where files.path = staged.path and staged.reason is null"
-                " and staged.received_at >= files.latest_at",
-                {"reason": "received_at lies more than a day after the file's load date"},
+                "update staged set reason = case"
+                " when staged.received_at is not null"
+                " then 'received_at lies more than a day after the file''s load date'"
+                " else 'its time lies more than a year after the file''s load date' end"
+                " from files where files.path = staged.path and staged.reason is null and case"
+                " when staged.received_at is not null then staged.received_at >= files.latest_at"
+                " else coalesce(staged.sent_at, staged.occurred_at) >= files.latest_at + $year end",
+                {"year": dt.timedelta(days=366)},
             )
 
 
