@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from resources.config.loading import VARIABLE, Declared
 from resources.config.shop import TimeZone
+from resources.sources.encodings import known_encoding
 
 Entity = Literal["events", "products", "members", "consents"]
 
@@ -101,6 +102,11 @@ def _tells_a_date(time_format: str) -> str:
 
 def _listed(given: object) -> object:
     return (given,) if isinstance(given, str) else given
+
+
+def _encoding(name: str) -> str:
+    known_encoding(name)
+    return name
 
 
 def check_is_variable(key: str, value: str) -> None:
@@ -198,10 +204,11 @@ class LandedSource(Source):
     `path` is a glob below the landing folder, or absolute; `${NAME}` is taken from the
     environment. `load_date` is the day the files arrived: a date, or `from_path` (the first
     YYYY-MM-DD in the file's name). A file changed less than `settle_seconds` ago is left for the
-    next run.
+    next run. `encoding` is that of a text; a mark of UTF-16 in the file counts before it.
     """
 
     path: str
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     load_date: dt.date | Literal["from_path"] = "from_path"
     settle_seconds: Annotated[int, Field(ge=0)] = 0
 
@@ -210,12 +217,26 @@ class FileSource(LandedSource):
     """Files of one format and meaning; `.gz` and `.zst` are read as what they hold.
 
     The columns of a CSV are parted by `delimiter`; a field that holds one stands in double quotes,
-    and a double quote in it is doubled (RFC 4180).
+    and a double quote in it is doubled (RFC 4180). `columns` names them where the file does not.
     """
 
     kind: Literal["files"]
     format: Literal["jsonl", "csv", "parquet"]
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _only_text_is_described(self) -> Self:
+        if self.delimiter in '"\r\n':
+            raise ValueError("expected a 'delimiter' that is neither a quote nor a line end")
+        if self.columns and self.format != "csv":
+            raise ValueError("expected 'columns' beside 'format: csv' only")
+        if self.encoding != "utf-8" and self.format == "parquet":
+            raise ValueError("expected no 'encoding' of parquet, which has its own")
+        named = [name.strip().lower() for name in self.columns or ()]
+        if "" in named or len(set(named)) < len(named):
+            raise ValueError("expected 'columns' to name each column, and none twice")
+        return self
 
     @model_validator(mode="after")
     def _tables_are_mapped(self) -> Self:

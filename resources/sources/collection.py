@@ -18,7 +18,7 @@ from resources.sources.files import Arrival
 from resources.sources.mapping import KEYS
 from resources.sources.names import Names
 from resources.sources.redaction import masked
-from resources.sources.staging import control_total, stage
+from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
@@ -240,6 +240,7 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
     counts = session.frame(
         "select path, count(*) as n_records, count(reason) as n_rejected from staged group by path"
     )
+    totals = control_totals(session, source)
     ledger = (
         files.drop("began_at", "latest_at")
         .join(counts, on="path", how="left")
@@ -249,7 +250,9 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
             pl.lit(source.entity).alias("entity"),
             pl.lit(source.amounts).alias("amounts"),
             pl.lit(loaded_at).alias("loaded_at"),
-            pl.lit(control_total(session, source), dtype=pl.Decimal(18, 4)).alias("control_total"),
+            pl.Series(
+                "control_total", [totals.get(path) for path in files["path"]], pl.Decimal(18, 4)
+            ),
         )
     )
     with session.transaction(), session.offering(files=files, bad=staged.bad, ledger=ledger):

@@ -14,6 +14,7 @@ import pyarrow as pa
 from resources.config.loading import expand
 from resources.config.source import FileSource, LandedSource, Source
 from resources.failure import Failure
+from resources.sources.encodings import as_utf8
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _GLOB = re.compile(r"[*?\[]")
@@ -62,8 +63,9 @@ class Arrival:
 
     @property
     def n_bytes_read(self) -> int:
-        """About how many bytes `read` gives; text shrinks to a tenth in an archive."""
-        return self.n_bytes * (10 if self.file.suffix in COMPRESSIONS else 1)
+        """About how many bytes of text it holds; an archive or Parquet has a tenth of it."""
+        is_packed = self.file.suffix in COMPRESSIONS or _is_parquet(self.source)
+        return self.n_bytes * (10 if is_packed else 1)
 
     def read(self) -> bytes:
         """The file's content, decompressed by the ending of its name.
@@ -88,6 +90,19 @@ class Arrival:
         except (EOFError, OSError, zlib.error) as error:
             raise unreadable(self.source, self.file, f"damaged archive: {error}") from error
 
+    def text(self, stored: bytes) -> bytes:
+        """The content in UTF-8 behind the bytes of the file.
+
+        Raises:
+            SourceError: the archive is damaged, or the content is not in the source's encoding.
+        """
+        encoding = self.source.encoding if isinstance(self.source, LandedSource) else "utf-8"
+        try:
+            return as_utf8(self.decompressed(stored), encoding)
+        except UnicodeError as error:
+            problem = f"not in the encoding {encoding}"
+            raise unreadable(self.source, self.file, problem) from error
+
     def sha256(self) -> str:
         """Hash of the file's bytes."""
         digest = hashlib.sha256()
@@ -98,6 +113,10 @@ class Arrival:
         except OSError as error:
             raise unreadable(self.source, self.file, error.strerror or "unknown error") from error
         return digest.hexdigest()
+
+
+def _is_parquet(source: Source) -> bool:
+    return isinstance(source, FileSource) and source.format == "parquet"
 
 
 def unreadable(source: Source, file: Path, problem: str) -> SourceError:
@@ -231,7 +250,7 @@ def _missing_end(source: LandedSource, arrival: Arrival) -> str | None:
     """What a whole file of its format has at its end and this one lacks."""
     if not arrival.n_bytes:
         return "it is empty"
-    if isinstance(source, FileSource) and source.format == "parquet":
+    if _is_parquet(source):
         return None if _ends_with(arrival, b"PAR1") else "its Parquet footer is missing"
     if arrival.file.suffix in COMPRESSIONS:
         try:
@@ -239,14 +258,16 @@ def _missing_end(source: LandedSource, arrival: Arrival) -> str | None:
         except SourceError:
             return "its archive cannot be read to the end"
         return None
-    return None if _ends_with(arrival, b"\n") else "its last line has no end"
+    is_ended = _ends_with(arrival, b"\n", b"\r", b"\n\0", b"\r\0")
+    return None if is_ended else "its last line has no end"
 
 
-def _ends_with(arrival: Arrival, ending: bytes) -> bool:
+def _ends_with(arrival: Arrival, *endings: bytes) -> bool:
+    n_bytes = max(map(len, endings))
     try:
         with arrival.file.open("rb") as stream:
-            stream.seek(max(0, arrival.n_bytes - len(ending)))
-            return stream.read(len(ending)) == ending
+            stream.seek(max(0, arrival.n_bytes - n_bytes))
+            return stream.read(n_bytes).endswith(endings)
     except OSError as error:
         raise unreadable(arrival.source, arrival.file, error.strerror or "no reason") from error
 

@@ -4,13 +4,17 @@ Whatever the format, `staged` has path, line, reason (NULL: accepted), payload a
 its entity; people are still in clear there (`user_key`, `anonymous_key`, `addresses`).
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from decimal import Decimal
+
 from resources.config.loading import ConfigError
-from resources.config.source import FileSource, Source
+from resources.config.source import Source
 from resources.config.web_log_source import WebLogSource
-from resources.sources.batches import Batch, written_as
-from resources.sources.files import Arrival, unreadable
+from resources.sources.batches import Batch
+from resources.sources.files import SourceError, unreadable
 from resources.sources.mapping import columns_read, mapped
-from resources.sources.tables import PATH, folded, open_csv, open_parquet, quoted
+from resources.sources.tables import PATH, folded, is_of_texts, open_tables, quoted
 from resources.sources.times import reading
 from resources.sources.vocabulary import renamed
 from resources.sources.web_log import requests
@@ -29,11 +33,23 @@ def stage(session: Session, batch: Batch) -> None:
         SourceError: a file cannot be read.
         ConfigError: a mapping does not fit the file's columns.
     """
+    try:
+        _stage(session, batch)
+    except FileFormatErrors:
+        _stage(session, batch.distrusted())
+    except (SourceError, ConfigError):
+        # One of several tables: the error shall name it.
+        for table in batch.tables if len(batch.tables) > 1 else ():
+            _stage(session, batch.only(table))
+        raise
+
+
+def _stage(session: Session, batch: Batch) -> None:
     source = batch.arrivals[0].source
     if source.layout is None and not isinstance(source, WebLogSource):
         _stage_records(session, source, batch)
-    elif written_as(source) == "parquet":
-        _stage_rows(session, source, batch.arrivals[0])
+    elif batch.tables:
+        _stage_rows(session, source, batch)
     else:
         _stage_lines(session, source, batch)
 
@@ -54,12 +70,15 @@ def _layout(source: Source) -> str:
     return renamed(source, read_sql(f"raw/layouts/{source.layout}.sql"))
 
 
-def control_total(session: Session, source: Source) -> object:
-    """The sum that the source declares for reconciliation, over the file just staged."""
+def control_totals(session: Session, source: Source) -> dict[str, Decimal]:
+    """Per file just staged, the sum that the source declares for reconciliation."""
     if source.control_total is None:
-        return None
-    return session.scalar(
-        f"select sum(try(cast({source.control_total} as decimal(18, 4)))) from records"
+        return {}
+    return dict(
+        session.rows(
+            f"select {PATH}, sum(try(cast({source.control_total} as decimal(18, 4))))"
+            f" from records group by {PATH}"
+        )
     )
 
 
@@ -75,33 +94,39 @@ def _stage_lines(session: Session, source: Source, batch: Batch) -> None:
             session.execute(f"{_IS_JSON} json_valid(said); {staging}")
 
 
-def _stage_rows(session: Session, source: Source, arrival: Arrival) -> None:
-    """Stages a Parquet file by a layout: each row as the JSON line it would be."""
-    try:
+def _stage_rows(session: Session, source: Source, batch: Batch) -> None:
+    """Stages Parquet files by a layout: each row as the JSON line it would be."""
+    with _naming_the_file(source, batch):
+        _open_records(session, source, batch)
         session.execute(
-            "create or replace temp table lines as select $path as path,"
-            " file_row_number + 1 as line,"
+            f"create or replace temp table lines as select {PATH} as path, line,"
             " cast(to_json(record) as varchar) as text, true as is_utf8 from"
-            " (select file_row_number,"
-            " struct_pack(*columns(* exclude (file_row_number))) as record"
-            f" from read_parquet({text_literal(str(arrival.file))}, file_row_number = true))",
-            {"path": arrival.path},
+            f" (select {PATH}, line, struct_pack(*columns(* exclude (line, {PATH}))) as record"
+            " from records)"
         )
-    except FileFormatErrors as error:
-        raise unreadable(source, arrival.file, str(error).splitlines()[0]) from error
     session.execute(
         f"{_IS_JSON} true; {reading(source)}"
-        f" create or replace temp table staged as {_layout(source)}; drop table lines"
+        f" create or replace temp table staged as from (\n{_layout(source)}\n)"
+        " union all by name select path, line, reason, payload from unreadable;"
+        " drop table lines"
     )
 
 
-def _stage_records(session: Session, source: Source, batch: Batch) -> None:
-    """Stages files by the source's own mapping; of all but JSON lines one file at a time."""
+@contextmanager
+def _naming_the_file(source: Source, batch: Batch) -> Generator[None]:
     try:
-        _open_records(session, source, batch)
+        yield
     except FileFormatErrors as error:
+        if is_of_texts(error):
+            raise
         problem = str(error).splitlines()[0]
         raise unreadable(source, batch.arrivals[0].file, problem) from error
+
+
+def _stage_records(session: Session, source: Source, batch: Batch) -> None:
+    """Stages files by the source's own mapping."""
+    with _naming_the_file(source, batch):
+        _open_records(session, source, batch)
     select = mapped(session, source, batch.arrivals[0])
     # It moves what two expressions share out of the try(…) around them, where it then fails.
     session.execute("set disabled_optimizers = 'common_subexpressions'")
@@ -111,6 +136,8 @@ def _stage_records(session: Session, source: Source, batch: Batch) -> None:
             " union all by name select path, line, reason, payload from unreadable"
         )
     except SqlError as error:
+        if is_of_texts(error):
+            raise
         raise ConfigError(
             f"sources.yaml: source '{source.id}': its mapping fails on a value in "
             f"{batch.arrivals[0].file} ({type(error).__name__}); guard what may fail with try(…)"
@@ -125,10 +152,9 @@ def _open_records(session: Session, source: Source, batch: Batch) -> None:
         "create or replace temp table unreadable"
         " (path varchar not null, line bigint not null, reason varchar not null, payload varchar)"
     )
-    if isinstance(source, FileSource) and source.format == "csv":
-        open_csv(session, batch.arrivals[0], source.delimiter)
-    elif written_as(source) == "parquet":
-        open_parquet(session, batch.arrivals[0])
+    if batch.tables:
+        columns = columns_read(session, source) if source.layout is None else None
+        open_tables(session, batch.tables, columns)
     else:
         _open_objects(session, source, batch)
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,45 @@ def test_a_mapped_table_keeps_the_line_of_every_record(shop: Shop) -> None:
     assert shop.rows("select n_records, n_rejected, control_total from raw.loads")[0][:2] == (4, 2)
 
 
+def test_small_tables_are_read_together_and_keep_a_control_total_each(shop: Shop) -> None:
+    source = ORDERS.model_copy(update={"path": "orders*.csv"})
+    for number in range(3):
+        shop.lands(
+            f"orders-{number}.csv",
+            "".join(
+                f"{line}\n"
+                for line in (
+                    "order_id,customer,when,price",
+                    *[f"{number},ann,2026-07-01 08:00:00,{number}.5"] * 2,
+                )
+            ),
+        )
+    shop.lands("orders-3.csv", "price,when,customer,order_id\n7,2026-07-01,ann,3\n")
+    assert shop.collects(source) == 4
+    assert shop.rows("select path, control_total from raw.loads order by path") == [
+        ("orders-0.csv", Decimal(1)),
+        ("orders-1.csv", Decimal(3)),
+        ("orders-2.csv", Decimal(5)),
+        ("orders-3.csv", Decimal(7)),
+    ]
+    assert shop.rows("select path, line from raw.events order by path, line")[-3:] == [
+        ("orders-2.csv", 2),
+        ("orders-2.csv", 3),
+        ("orders-3.csv", 2),
+    ]
+
+
+def test_of_several_tables_the_one_that_cannot_be_read_is_named(shop: Shop) -> None:
+    source = ORDERS.model_copy(
+        update={"path": "orders*.csv", "properties": {"order_id": "cast(order_id as integer)"}}
+    )
+    header = "order_id,customer,when,price\n"
+    shop.lands("orders-1.csv", header + "1,ann,2026-07-01,1\n")
+    shop.lands("orders-2.csv", "id,customer,when,price\n2,ann,2026-07-01,1\n")
+    with pytest.raises(ConfigError, match=r"does not fit .*orders-2\.csv .*columns are: id, "):
+        shop.collects(source)
+
+
 def test_a_broken_line_of_a_table_takes_no_other_with_it(shop: Shop) -> None:
     shop.lands(
         "orders.csv",
@@ -244,23 +284,25 @@ def test_a_broken_line_of_a_table_takes_no_other_with_it(shop: Shop) -> None:
         '8,"a ""b""",2026-07-01,8\n',
     )
     shop.collects(ORDERS)
-    found = shop.rows("select properties->>'$.order_id' from raw.events order by line")
-    assert found == [("1",), ("5",), ("8",)]
-    reasons = [reason for (reason,) in shop.rows("select reason from raw.rejected_records")]
-    assert len(reasons) == 3
-    assert any("unterminated quote" in reason for reason in reasons)
+    found = shop.rows("select line, properties->>'$.order_id' from raw.events order by line")
+    assert found == [(2, "1"), (4, "3"), (5, "4"), (6, "5"), (9, "8")]
+    assert shop.rows("select line, reason from raw.rejected_records order by line") == [
+        (3, "a quote is left open"),
+        (7, "expected 4 columns, found 5"),
+        (8, "expected 4 columns, found 2"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "expected a header"),
-        ("a,,b\n1,2,3\n", "expected a header"),
         ("price,Price\n1,2\n", "column 'price' stands twice"),
-        (b"pr\xffce\n1\n", "its header is not UTF-8"),
+        (b"pr\xffce\n1\n", "its header is not UTF-8; give its 'encoding', such as gb18030"),
+        ("price\n1\n".encode("utf-16-le"), "if it is UTF-16, give 'encoding: utf-16'"),
+        ("sep=;\nprice;a\n", "its first line says sep=;"),
     ],
 )
-def test_a_table_without_a_header_is_one_line(
+def test_a_table_whose_header_cannot_be_read_is_one_line(
     shop: Shop, content: str | bytes, problem: str
 ) -> None:
     shop.lands("orders.csv", content)
