@@ -35,7 +35,7 @@ MEMBER_DAYS = Contract(
         Column("previous_date", "date", "Her active day before", nullable=True),
         Column("period_marks", "integer", "What retention asks of the days around it, as bits"),
     ),
-    description="Days on which she did something, without bots; orders by order date.",
+    description="Days of a deliberate act, without bots, or of an order that was not cancelled.",
 )
 
 ORDER_DAYS = Contract(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
+from resources.config.activity import Activity
 from resources.config.loading import ConfigError, Declared, load
 from resources.simulation.settings import SimulationSettings
 
@@ -454,6 +455,7 @@ class Shop(Declared):
     fx_rates: tuple[FxRate, ...] = ()
     interest: Interest = Interest()
     quality: Quality = Quality()
+    activity: Activity = Activity()
     identity: Identity = Identity()
     orders: Orders = Orders()
     consent: Consent = Consent()
@@ -514,6 +516,7 @@ class Shop(Declared):
             "weight_share": float(weights.share),
             "weight_order": float(weights.order),
             "weight_refund": float(weights.refund),
+            **self.activity.parameters(),
             "skew_tolerance_seconds": self.quality.skew_tolerance_seconds,
             "session_gap_seconds": self.quality.session_gap_minutes * 60,
             "session_cap_seconds": self.quality.session_cap_days * 86_400,

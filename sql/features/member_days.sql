@@ -1,6 +1,7 @@
--- One row per member and calendar date of the shop on which she did something or ordered.
--- Any event that is not a bot's makes a day active, and so does an order that was not cancelled; the
--- events of orders do not by themselves, for the shop's servers send them too, as of a refund.
+-- One row per member and calendar date of the shop on which they did something or ordered.
+-- A deliberate act of the member that is not a bot's makes a day active (is_deliberate of
+-- clean.events: never what the shop or its servers sent), and so does an order that was not cancelled,
+-- whoever tells of it: the member pays for it, be it a renewal that the shop's server placed.
 -- Orders count on the day they were placed, with what they are worth today: an order given back
 -- in full keeps its day but is no order (n_orders counts orders with net revenue above 0).
 -- Beside each day stands what retention and growth ask of the days around it, so that they need no
@@ -19,10 +20,10 @@ with events as (
     select member_id, event_name, event_date
     from clean.events
     where
-        not is_bot
+        is_deliberate
+        and not is_bot
         and member_id is not null
         and event_date < $run_date
-        and event_name not like 'Order %'
 ),
 
 sessions as (
@@ -69,8 +70,6 @@ order_days as (
 
 days as (
     select member_id, date from event_days
-    union
-    select member_id, date from session_days
     union
     select member_id, date from order_days
 ),

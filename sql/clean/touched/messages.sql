@@ -17,7 +17,11 @@
 -- quantity is 1 where a product comes without a readable one.
 -- order_id: a completed order without one goes by its message. is_test: an order event that says
 -- test: true, or whose order_id or coupon is one of the shop's test orders.
--- Order events that came from an import (no sent_at and no device) belong to no session.
+-- is_deliberate: an act of the member, not of a machine or of the shop and its servers, by the
+-- event's name and channel (activity in shop.yaml, resources/config/activity.py): what shop.yaml
+-- names, and answers to messages; what only a member can do, unless a server sent it without a
+-- device; anything else that a device sent and no server, if machines do not do it by themselves.
+-- Only deliberate acts belong to sessions.
 with winners as (
     select source, path, line, load_date
     from winners
@@ -25,7 +29,7 @@ with winners as (
 raw_events as (
     select e.message_id, e.source, e.path, e.line, e.event_type, e.event_name, e.anonymous_id,
         e.user_id, e.occurred_at, e.sent_at, e.received_at, e.user_agent, e.locale, e.time_zone,
-        e.country, e.channel, e.properties
+        e.country, e.channel, e.properties, e.envelope
     from raw.events as e
     join winners as w
         on w.source = e.source and w.path = e.path and w.line = e.line
@@ -51,7 +55,7 @@ loads as (
 ),
 clocked as (
     select message_id, source, path, line, user_id, anonymous_id, sent_at, received_at,
-        user_agent, locale, time_zone, country, channel, properties,
+        user_agent, locale, time_zone, country, channel, properties, envelope,
         coalesce(
             event_name, upper(substr(event_type, 1, 1)) || lower(substr(event_type, 2))
         ) as event_name,
@@ -61,15 +65,37 @@ clocked as (
         end as told_at
     from raw_events
 ),
+named as (
+    select event_name, channel,
+        lower(replace(replace(replace(replace(replace(replace(replace(
+            replace(coalesce(channel, ''), '/', '') || '/' || event_name,
+            ' ', ''), '_', ''), '-', ''), '.', ''), ':', ''), '[', ''), ']', '')) as act
+    from clocked
+    group by event_name, channel
+),
+kinds as (
+    select event_name, channel,
+        case
+            when regexp_like(act, $acts_of_shop) then 'deliberate'
+            when regexp_like(act, $automatic_of_shop) then 'automatic'
+            when regexp_like(act, $answers) then 'deliberate'
+            when regexp_like(act, $automatic_events) then 'automatic'
+            when regexp_like(act, $acts) then 'act'
+            else 'other'
+        end as kind,
+        regexp_like(act, $server_channels) as is_server_channel
+    from named
+),
 bounded as (
     select message_id, source, path, line, user_id, anonymous_id, sent_at, received_at, user_agent,
-        locale, time_zone, country, channel, properties, event_name, told_at,
+        locale, time_zone, country, channel, properties, envelope, event_name, told_at,
         least(greatest(told_at, timestamp '1970-01-01 00:00:00'), received_at) as occurred_at
     from clocked
 ),
 dated as (
     select message_id, source, path, line, received_at, user_agent, locale, time_zone, country,
-        channel, properties, event_name, occurred_at,
+        channel, properties, envelope, event_name, occurred_at,
+        anonymous_id is not null as has_device,
         cast(conv(substr(user_id, 1, 15), 16, 10) as bigint) as user_member_id,
         cast(conv(substr(coalesce(anonymous_id, user_id), 1, 15), 16, 10) as bigint) as visitor_id,
         cast(from_utc_timestamp(occurred_at, $time_zone) as date) as event_date,
@@ -78,15 +104,13 @@ dated as (
                 received_at - sent_at > $skew_tolerance_seconds * interval '1' second
                 or sent_at - received_at > $skew_tolerance_seconds * interval '1' second,
                 false
-            ) as is_clock_skewed,
-        not (
-            event_name like 'Order %' and sent_at is null and anonymous_id is null
-        ) as is_visit
+            ) as is_clock_skewed
     from bounded
 ),
 parsed as (
     select message_id, source, path, line, user_member_id, visitor_id, event_name, occurred_at,
-        event_date, is_clock_skewed, is_visit, user_agent, locale, time_zone, country, channel,
+        event_date, is_clock_skewed, has_device, user_agent, locale, time_zone, country, channel,
+        envelope,
         case
             when received_at - occurred_at > interval '1' hour
                 then cast(from_utc_timestamp(received_at, $time_zone) as date) > event_date
@@ -127,7 +151,13 @@ priced as (
         p.user_member_id is not null as is_logged_in,
         coalesce(p.user_member_id, i.member_id) as member_id,
         coalesce(a.is_bot, false) as is_bot_agent,
-        p.is_visit and p.visitor_id is not null as is_in_session,
+        -- Of an envelope, the dearest to look into, only where it decides.
+        case
+            when k.kind in ('deliberate', 'automatic') then k.kind = 'deliberate'
+            when k.kind = 'act' and p.has_device then true
+            when k.is_server_channel or regexp_like(p.envelope, $server_marks) then false
+            else k.kind = 'act' or p.has_device
+        end as is_deliberate,
         case
             when p.product_id is not null
                 then coalesce(try_cast(round(p.quantity) as int), 1)
@@ -142,6 +172,8 @@ priced as (
         p.price, p.revenue
     from parsed as p
     join loads as l on l.source = p.source and l.path = p.path
+    join kinds as k
+        on k.event_name = p.event_name and k.channel is not distinct from p.channel
     left join agents as a on a.user_agent = p.user_agent
     left join identities as i on i.visitor_id = p.visitor_id and p.user_member_id is null
     left join fx_rates as f
@@ -153,7 +185,7 @@ converted as (
     select message_id, source, path, line, member_id, visitor_id, is_logged_in, event_name,
         occurred_at, event_date, product_id, quantity, currency, fx_rate, is_foreign, units,
         order_id, is_test, n_products, products, share_code, group_id, campaign_id, channel,
-        country, locale, time_zone, is_bot_agent, is_late, is_clock_skewed, is_in_session,
+        country, locale, time_zone, is_deliberate, is_bot_agent, is_late, is_clock_skewed,
         price / units * fx_rate as price,
         coalesce(price * quantity, revenue) / units * fx_rate as amount
     from priced
@@ -194,8 +226,9 @@ select message_id,
     country,
     locale,
     time_zone,
+    is_deliberate,
     is_bot_agent,
     is_late,
     is_clock_skewed,
-    is_in_session
+    is_deliberate and visitor_id is not null as is_in_session
 from converted

@@ -12,7 +12,7 @@ select e.rowid as row_id, e.message_id, e.source, e.path, e.line,
     e.visitor_id, e.is_logged_in, e.event_name, e.occurred_at, e.event_date, e.product_id,
     e.quantity, e.price, e.amount, e.currency, e.fx_rate, e.order_id, e.is_test, e.n_products,
     e.share_code, e.group_id, e.campaign_id, e.channel, e.country, e.locale, e.time_zone,
-    e.is_bot_agent, e.is_late, e.is_clock_skewed, e.session_id is not null as is_in_session
+    e.is_deliberate, e.is_bot_agent, e.is_late, e.is_clock_skewed, e.session_id is not null as is_in_session
 from clean.events as e
 join rows as r on r.row_id = e.rowid
 left join moved_visitors as m on m.visitor_id = e.visitor_id and not e.is_logged_in

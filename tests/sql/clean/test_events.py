@@ -2,7 +2,10 @@ import datetime as dt
 import hashlib
 from decimal import Decimal
 
-from assets.clean.contracts import EVENTS
+import pytest
+
+from assets.clean.contracts import EVENTS, SESSIONS
+from resources.config.activity import Activity
 
 
 def made(log, *columns, **parameters):
@@ -254,7 +257,7 @@ def session_of(member_id, message_id):
 
 def test_a_session_goes_on_over_login_and_midnight(log):
     log.event("Product Viewed", "01-05 15:50", device="phone")
-    log.event(None, "01-05 15:55", device="phone", user="ann", columns={"event_type": "identify"})
+    log.event("Signed In", "01-05 15:55", device="phone", user="ann")
     log.event("Product Viewed", "01-05 16:10", user="ann")
     assert len(set(made(log, "session_id"))) == 1
 
@@ -270,13 +273,103 @@ def test_events_of_one_instant_share_a_session_begun_by_the_first_message(log):
     ]
 
 
-def test_imported_orders_and_nobodys_events_have_no_session(log):
+def test_orders_of_servers_and_nobodys_events_have_no_session(log):
     log.event("Order Completed", "01-05 08:00", user="ann", order_id="o1")
     log.event("Order Completed", "01-05 08:00", user="ann", device="phone", order_id="o2")
     log.event("Order Completed", "01-05 08:00", sent="01-05 08:00", user="ann", order_id="o3")
     log.event("Product Viewed", "01-05 08:00")
     sessions = [session_id for (session_id,) in made(log, "session_id")]
-    assert [session_id is None for session_id in sessions] == [True, False, False, True]
+    assert [session_id is None for session_id in sessions] == [True, False, True, True]
+
+
+BY_A_SERVER = {"columns": {"envelope": '{"context":{"library":{"name":"analytics-node"}}}'}}
+BY_A_BROWSER = {"columns": {"envelope": '{"context":{"library":{"name":"analytics.js"}}}'}}
+PHONE = {"device": "phone", "user": "ann"}
+ANN = {"user": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("name", "about", "expected"),
+    [
+        # What only a member can do, unless a server says so without a device.
+        ("Product Viewed", ANN, True),
+        ("Product Viewed", PHONE | BY_A_SERVER, True),
+        ("Product Viewed", ANN | BY_A_SERVER, False),
+        (None, PHONE, True),
+        (None, ANN | BY_A_SERVER, False),
+        # Answers to messages, whoever tells of them.
+        ("Email Link Clicked", ANN | BY_A_SERVER, True),
+        ("push_notification_tapped", ANN, True),
+        ("Push Notification Opened", PHONE, True),
+        # What the shop sent, whoever tells of it.
+        ("Email Delivered", PHONE, False),
+        ("email_bounced", PHONE, False),
+        ("EmailSent", PHONE, False),
+        ("Email Opened", PHONE, False),
+        ("Push Notification Received", PHONE, False),
+        ("In-App Message Displayed", PHONE, False),
+        ("短信送达", PHONE, False),
+        # What machines do by themselves.
+        ("$AppStartPassively", PHONE, False),
+        ("session_start", PHONE, False),
+        ("user_engagement", PHONE, False),
+        ("Application Backgrounded", PHONE, False),
+        ("Experiment Viewed", PHONE, False),
+        ("Subscription Renewed", ANN, False),
+        # Orders.
+        ("Order Completed", PHONE | BY_A_BROWSER, True),
+        ("Order Completed", PHONE | BY_A_SERVER, False),
+        ("Order Refunded", PHONE, False),
+        ("Order Updated", PHONE, False),
+        # The shop's own: a device sent it, and no server.
+        ("Lesson Finished", PHONE | BY_A_BROWSER, True),
+        ("Lesson Finished", ANN, False),
+        ("Cookie Consent", PHONE, True),
+        ("Points Adjusted", PHONE | BY_A_SERVER, False),
+        ("Points Adjusted", PHONE | {"columns": {"channel": "Server"}}, False),
+        ("Points Adjusted", PHONE | {"columns": {"envelope": '{"channel": "server"}'}}, False),
+        ("Points Adjusted", PHONE | {"columns": {"envelope": '{"lib":{"lib":"Java"}}'}}, False),
+        ("领取优惠券", PHONE | {"columns": {"envelope": '{"lib":{"lib":"MiniProgram"}}'}}, True),
+    ],
+)
+def test_acts_of_members_are_told_from_what_is_done_to_them(log, name, about, expected):
+    columns = {"event_type": "page" if name is None else "track", **about.get("columns", {})}
+    log.event(name, "01-05 08:00", **{**about, "columns": columns})
+    assert made(log, "is_deliberate") == [(expected,)]
+
+
+def test_a_shop_names_its_own_acts_by_event_and_channel(log):
+    declared = Activity(
+        deliberate=("Lesson *", {"events": "Coupon Issued", "channel": "mini_program"}),
+        automatic=({"events": "*", "channel": ["store", "E R P"]}, "Survey Sent"),
+    )
+    for name, channel in (
+        ("lesson_finished", None),
+        ("Coupon Issued", "mini program"),
+        ("Coupon Issued", "app"),
+        ("Product Viewed", "erp"),
+        ("Product Viewed", "app"),
+        ("Lesson Finished", "erp"),
+        ("Survey Sent", "app"),
+    ):
+        log.event(name, "01-05 08:00", user="ann", columns={"channel": channel})
+    rows = log.make(EVENTS, **declared.parameters())
+    found = [row["is_deliberate"] for row in sorted(rows, key=lambda row: row["line"])]
+    assert found == [True, True, False, False, True, True, False]
+
+
+def test_an_order_is_never_a_bots(log):
+    for second in (0, 10, 20, 30):
+        log.event("Product Viewed", f"01-05 08:00:{second:02}", device="fast")
+    log.event("Order Completed", "01-05 08:05", device="fast", order_id="o1")
+    log.event("Order Completed", "01-05 08:06", device="fast", order_id="test1")
+    agent = {"columns": {"user_agent": "Mozilla/5.0 (Linux; CUBOT X19) bot"}}
+    log.event("Order Completed", "01-05 09:05", device="cubot", order_id="o2", **agent)
+    events, sessions = (
+        log.make(contract, bot_views_per_minute=3) for contract in (EVENTS, SESSIONS)
+    )
+    assert [row["line"] for row in events if not row["is_bot"]] == [5, 7]
+    assert [(row["has_order"], row["is_bot"]) for row in sessions] == [(True, False)] * 2
 
 
 def test_only_what_was_received_before_as_of_counts(log):

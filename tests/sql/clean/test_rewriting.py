@@ -19,7 +19,10 @@ from assets.clean.contracts import (
 )
 from assets.clean.rewriting import rewrite
 
-NAMES = ("Product Viewed", "Email Link Clicked", "Order Completed", "Order Refunded")
+NAMES = (
+    *("Product Viewed", "Email Link Clicked", "Email Delivered", "Order Completed"),
+    "Order Refunded",
+)
 SETTINGS = {"bot_views_per_minute": 2, "bot_clicks_per_10_seconds": 2, "session_cap_seconds": 2400}
 
 

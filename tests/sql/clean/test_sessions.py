@@ -54,10 +54,29 @@ def test_two_views_or_20_seconds_or_an_order_engage(log):
     }
 
 
-def test_a_bots_session_is_a_bots(log):
+def test_a_session_is_a_bots_when_all_of_it_is(log):
     log.event("Cart Viewed", "01-05 08:00", user="ann", columns={"user_agent": "curl/8"})
-    log.event("Cart Viewed", "01-05 08:01", user="ann")
-    assert only(log)["is_bot"]
+    log.event("Product Viewed", "01-05 08:01", user="ann", columns={"user_agent": "curl/8"})
+    log.event("Product Viewed", "01-05 08:02", user="ann", columns={"user_agent": "curl/8"})
+    assert (only(log)["is_bot"], only(log)["n_views"]) == (True, 2)
+    log.event("Cart Viewed", "01-05 08:03", user="ann")
+    found = only(log)
+    assert (found["is_bot"], found["n_events"], found["n_views"]) == (False, 4, 0)
+    assert not found["is_engaged"]
+
+
+def test_what_a_bot_did_the_day_before_does_not_date_a_session(log):
+    log.event("Cart Viewed", "01-05 15:50", user="ann", columns={"user_agent": "curl/8"})
+    log.event("Cart Viewed", "01-05 16:10", user="ann")
+    assert only(log)["session_date"] == dt.date(2026, 1, 6)
+
+
+def test_no_session_with_an_order_is_a_bots(log):
+    for second in range(4):
+        log.event("Email Link Clicked", f"01-05 08:00:0{second}", user="ann")
+    log.event("Order Completed", "01-05 08:12", user="ann", device="phone", order_id="o1")
+    (found,) = log.make(SESSIONS, bot_clicks_per_10_seconds=2)
+    assert (found["is_bot"], found["has_order"], found["n_events"]) == (False, True, 5)
 
 
 def test_a_session_runs_on_across_midnight(log):

@@ -24,7 +24,13 @@ def given(tables):
         tables.given(
             clean.EVENTS,
             [
-                {"message_id": str(number), "member_id": 1, "event_date": DAY, **event}
+                {
+                    "message_id": str(number),
+                    "member_id": 1,
+                    "event_date": DAY,
+                    "is_deliberate": True,
+                    **event,
+                }
                 for number, event in enumerate(events)
             ],
         )
@@ -57,13 +63,21 @@ def test_empty_tables_give_no_days(tables, given):
     assert tables.run(MEMBER_DAYS, LOAD_DATE) == []
 
 
-def test_what_a_server_tells_of_an_order_is_no_sign_of_her(tables, given):
-    names = ("Order Completed", "Order Refunded", "Order Cancelled")
+def test_what_the_shop_or_its_servers_sent_makes_no_day(tables, given):
+    names = ("Email Delivered", "Order Completed", "Order Refunded", "Order Cancelled")
     given(
-        events=[{"event_name": name} for name in names],
+        events=[{"event_name": name, "is_deliberate": False} for name in names],
         orders=[{"status": "cancelled"}],
     )
     assert tables.run(MEMBER_DAYS, LOAD_DATE) == []
+
+
+def test_an_order_makes_its_day_whoever_tells_of_it(tables, given):
+    given(
+        events=[{"event_name": "Order Completed", "is_deliberate": False}],
+        orders=[{"net_revenue": 10}],
+    )
+    assert [row["date"] for row in tables.run(MEMBER_DAYS, LOAD_DATE)] == [DAY]
 
 
 def test_events_are_counted_by_kind(tables, given):
@@ -85,7 +99,7 @@ def test_events_are_counted_by_kind(tables, given):
     assert tables.offending(MEMBER_DAYS) == {}
 
 
-def test_any_event_makes_a_day_active(tables, given):
+def test_any_deliberate_act_makes_a_day_active(tables, given):
     given(events=[{"event_name": "Products Searched"}])
     (row,) = tables.run(MEMBER_DAYS, LOAD_DATE)
     assert (row["member_id"], row["date"], row["n_views"]) == (1, DAY, 0)

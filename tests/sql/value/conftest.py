@@ -46,6 +46,7 @@ def live(tables) -> Callable[..., None]:
                     "member_id": "member_id",
                     "event_name": "'Products Searched'",
                     "event_date": "date",
+                    "is_deliberate": "true",
                     "is_bot": "false",
                 },
             )
