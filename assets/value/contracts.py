@@ -186,7 +186,7 @@ RFM = Contract(
         Column("m", "integer", "Monetary score, 5 best"),
         Column("segment", "varchar", "Name from shop.yaml"),
     ),
-    description="Scored by value quantiles; members of equal value share the best score among them.",
+    description="Scored by value quantiles; equal values share the best score among them.",
     owner=GROWTH,
     claims={"scores_are_1_to_5": "r between 1 and 5 and f between 1 and 5 and m between 1 and 5"},
 )

@@ -1,6 +1,6 @@
 """shop.yaml's `activity`: which events are deliberate acts of a member, and which nobody did.
 
-A name is compared without regard to case, spaces and the signs _ - . : [ ]; `*` stands for any
+A name is compared without regard to case, spaces and the signs _ - . and :, and `*` stands for any
 text. So `Email Delivered` means `email_delivered` too.
 """
 
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from resources.config.loading import Declared
 
 # Signs that do not tell one name from another.
-SEPARATORS = " _-.:[]"
+SEPARATORS = " _-.:"
 
 _MESSAGES = (
     *("Email", "Mail", "SMS", "MMS", "Push", "Web Push", "App Push", "Mobile Push"),
@@ -150,7 +150,7 @@ def _with_events(given: object) -> object:
 
 
 _Names = Annotated[
-    tuple[Annotated[str, Field(pattern=r"[^\s_.:\[\]-]")], ...],
+    tuple[Annotated[str, Field(pattern=r"[^\s_.:-]")], ...],
     BeforeValidator(_listed),
     Field(min_length=1),
 ]

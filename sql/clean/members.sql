@@ -1,8 +1,9 @@
 -- One row per member of clean.identities, identified or not. Of touched members alone.
 --
 -- locale, time_zone, country and channel: her own newest record's (by load_date, path, line), else
--- the most frequent of her events' (at a tie the first in the alphabet); a zone is at last the
--- shop's. signed_up_at: the earliest that any of her records says.
+-- the most frequent of their deliberate acts' that are no bot's, else of what their devices sent (at
+-- a tie the first in the alphabet); country and channel may come from orders that a server told of; a
+-- zone is at last the shop's. signed_up_at: the earliest that any of her records says.
 -- is_minor: she cannot be told to be of age by the year of run_date, even if she was born in the
 -- last year of her band. Without a band she is not taken for one.
 -- consented_channels: channels on which, for every identifier of hers that speaks of the channel,
@@ -28,10 +29,19 @@ consents as (
     join identities as i on i.identifier = c.identifier
     where c.purpose = 'marketing' and c.at < $as_of
 ),
-events as (
-    select e.member_id, e.time_zone, e.country, e.locale, e.channel
+sent as (
+    select e.member_id, e.time_zone, e.country, e.locale, e.channel, e.event_name,
+        e.is_deliberate and not e.is_bot as is_own,
+        e.is_deliberate or not e.is_logged_in or e.visitor_id <> e.member_id as is_of_client
     from clean.events as e
     join touched as t on t.member_id = e.member_id
+),
+events as (
+    select member_id, country, channel, is_own,
+        case when is_of_client then time_zone end as time_zone,
+        case when is_of_client then locale end as locale
+    from sent
+    where is_of_client or event_name = 'Order Completed'
 ),
 persons as (
     select member_id,
@@ -65,28 +75,31 @@ sign_ups as (
     group by i.member_id
 ),
 habits as (
-    select member_id, time_zone, country, locale, channel, count(*) as n
+    select member_id, time_zone, country, locale, channel,
+        count(*) as n, count(*) filter (where is_own) as n_own
     from events
     group by member_id, time_zone, country, locale, channel
 ),
 traits as (
-    select member_id, 'time_zone' as trait, time_zone as value, n from habits
+    select member_id, 'time_zone' as trait, time_zone as value, n, n_own from habits
     union all
-    select member_id, 'country' as trait, country as value, n from habits
+    select member_id, 'country' as trait, country as value, n, n_own from habits
     union all
-    select member_id, 'locale' as trait, locale as value, n from habits
+    select member_id, 'locale' as trait, locale as value, n, n_own from habits
     union all
-    select member_id, 'channel' as trait, channel as value, n from habits
+    select member_id, 'channel' as trait, channel as value, n, n_own from habits
 ),
 counted_traits as (
-    select member_id, trait, value, cast(sum(n) as bigint) as n
+    select member_id, trait, value, cast(sum(n) as bigint) as n, cast(sum(n_own) as bigint) as n_own
     from traits
     where value is not null
     group by member_id, trait, value
 ),
 ranked_traits as (
     select member_id, trait, value,
-        row_number() over (partition by member_id, trait order by n desc, value) as choice
+        row_number() over (
+            partition by member_id, trait order by n_own desc, n desc, value
+        ) as choice
     from counted_traits
 ),
 usual as (

@@ -1,16 +1,35 @@
 -- One row per funnel, event of a member and step that it meets, as funnels.yaml asks: step 1 is the
--- funnel's first, -1 its first exclusion. nth numbers all events of a member, those of the same
--- instant by message, so that it shows what came between; is_newest says that none of hers follows.
+-- funnel's first, -1 its first exclusion. nth numbers the deliberate acts of a member and whatever a
+-- funnel asks for, those of the same instant by message, so that it shows what came between and no
+-- message that was sent meanwhile does; is_newest says that none of theirs follows.
 -- Bots, test orders and what nobody did are left out.
-with events as (
-    select message_id, member_id, event_name, channel, country, product_id, occurred_at
-    from clean.events
-    where not is_bot and not is_test and member_id is not null and occurred_at < $as_of
-),
-
-kinds as (
+with kinds as (
     select funnel, step, event_name, channel, country, product_id
     from funnel_kinds
+),
+
+names as (
+    select distinct event_name
+    from kinds
+),
+
+events as (
+    select
+        e.message_id,
+        e.member_id,
+        e.event_name,
+        e.channel,
+        e.country,
+        e.product_id,
+        e.occurred_at
+    from clean.events as e
+    left join names as n on n.event_name = e.event_name
+    where
+        (e.is_deliberate or n.event_name is not null)
+        and not e.is_bot
+        and not e.is_test
+        and e.member_id is not null
+        and e.occurred_at < $as_of
 ),
 
 numbered as (

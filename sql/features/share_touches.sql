@@ -1,5 +1,6 @@
 -- One row per message before run_date that names a share or a group order, bots' left out: a share
--- made, a click on a link, or an order in a group.
+-- made, a click on a link, or an order in a group. A click is a deliberate act that names the share,
+-- or a sign-up by it, of which servers tell too; a message with the link in it is none.
 --
 -- A link's code stays in the address, so every page of a visit may repeat it: of a session's pages
 -- with the same code in a row only the first counts as a click. A code longer than $max_code_length
@@ -12,6 +13,7 @@ with events as (
         is_logged_in,
         session_id,
         event_name,
+        is_deliberate,
         product_id,
         order_id,
         channel,
@@ -45,7 +47,8 @@ kinds as (
         case
             when event_name in ('Product Shared', 'Cart Shared') then 'share'
             when event_name = 'Order Completed' then 'order'
-            when event_name not like 'Order %' and share_code is not null then 'click'
+            when share_code is null or event_name like 'Order %' then null
+            when is_deliberate or event_name = 'Signed Up' then 'click'
         end as kind
     from events
 ),

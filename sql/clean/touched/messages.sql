@@ -67,9 +67,9 @@ clocked as (
 ),
 named as (
     select event_name, channel,
-        lower(replace(replace(replace(replace(replace(replace(replace(
+        lower(replace(replace(replace(replace(replace(
             replace(coalesce(channel, ''), '/', '') || '/' || event_name,
-            ' ', ''), '_', ''), '-', ''), '.', ''), ':', ''), '[', ''), ']', '')) as act
+            ' ', ''), '_', ''), '-', ''), '.', ''), ':', '')) as act
     from clocked
     group by event_name, channel
 ),

@@ -73,6 +73,26 @@ def test_where_the_time_zone_came_from(log):
     }
 
 
+def test_what_was_sent_to_a_member_tells_nothing_of_where_they_are(log):
+    ireland = {"columns": {"time_zone": "Europe/Dublin", "country": "IE", "channel": "email"}}
+    for minute in range(3):
+        log.event("Email Delivered", f"01-05 08:0{minute}", user="ann", **ireland)
+        log.event("Email Opened", f"01-05 09:0{minute}", user="bob", device="proxy", **ireland)
+    tokyo = {"columns": {"time_zone": "Asia/Tokyo", "country": "JP", "channel": "app"}}
+    log.event("Product Viewed", "01-05 08:00", user="bob", **tokyo)
+    log.event("Order Completed", "01-05 08:00", user="cat", order_id="o", **tokyo)
+    rows = {row["member_id"]: row for row in log.make(MEMBERS)}
+    found = {
+        name: tuple(rows[log.member_id(name)][key] for key in ("time_zone", "country", "channel"))
+        for name in ("ann", "bob", "cat")
+    }
+    assert found == {
+        "ann": ("Asia/Shanghai", None, None),
+        "bob": ("Asia/Tokyo", "JP", "app"),
+        "cat": ("Asia/Shanghai", "JP", "app"),
+    }
+
+
 def test_a_repeated_message_does_not_vote_twice(log):
     for path in "abc":
         columns = {"time_zone": "Asia/Tokyo", "path": path}

@@ -31,7 +31,13 @@ def run(tables):
         tables.given(
             EVENTS,
             [
-                {"message_id": f"m{n}", "member_id": 1, "occurred_at": NOON, **event}
+                {
+                    "message_id": f"m{n}",
+                    "member_id": 1,
+                    "occurred_at": NOON,
+                    "is_deliberate": True,
+                    **event,
+                }
                 for n, event in enumerate(events)
             ],
         )
@@ -112,3 +118,20 @@ def test_every_event_of_a_member_is_numbered(run):
 def test_no_funnels_or_no_events_give_no_rows(run):
     assert run([{"event_name": VIEW}]) == []
     assert run([], ("f", 1, VIEW)) == []
+
+
+def test_messages_sent_meanwhile_come_between_nothing(run):
+    names = (VIEW, "Email Delivered", "Products Searched", ORDER)
+    events = [
+        {
+            "event_name": name,
+            "occurred_at": NOON + n * dt.timedelta(hours=1),
+            "is_deliberate": name in (VIEW, "Products Searched"),
+        }
+        for n, name in enumerate(names)
+    ]
+    found = run(events, ("f", 1, VIEW), ("f", 2, ORDER))
+    # An order that a server tells of is asked for, and so it has its place.
+    assert [(nth, step) for _, _, nth, step, _, _ in found] == [(1, 1), (3, 2)]
+    found = run(events, ("f", 1, "Email Delivered"), ("f", 2, ORDER))
+    assert [(nth, step) for _, _, nth, step, _, _ in found] == [(2, 1), (4, 2)]

@@ -24,6 +24,7 @@ def touches(tables):
                 "session_id": 7,
                 "occurred_at": dt.datetime(2026, 3, 10, 8, number),  # noqa: DTZ001
                 "event_date": DAY,
+                "is_deliberate": True,
                 **event,
             }
             for number, event in enumerate(events)
@@ -105,3 +106,11 @@ def test_a_code_is_as_long_as_the_shop_allows(touches):
 
 def test_the_shop_says_how_long_a_code_is(touches):
     assert touches({"event_name": "Page", "share_code": "cc"}, max_code_length=1) == {}
+
+
+def test_a_message_with_the_link_in_it_is_no_click(touches):
+    found = touches(
+        {"event_name": "Email Delivered", "share_code": "c", "is_deliberate": False},
+        {"event_name": "Signed Up", "share_code": "c", "is_deliberate": False},
+    )
+    assert {name: row["kind"] for name, row in found.items()} == {"m1": "click"}

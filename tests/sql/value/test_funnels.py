@@ -57,6 +57,7 @@ def losses(tmp_path, warehouse, tables):
                     "occurred_at": NOON - dt.timedelta(hours=hours),
                     "event_name": name,
                     "channel": channel,
+                    "is_deliberate": True,
                 }
                 for number, (member, hours, name, channel) in enumerate(events)
             ],
