@@ -23,6 +23,7 @@ _THROUGH = {
     contracts.SESSIONS.name: {contracts.EVENTS.name},
     contracts.ORDER_EVENTS.name: {contracts.EVENTS.name},
     contracts.ORDER_PRODUCTS.name: _MESSAGES,
+    contracts.ORDER_AMOUNTS.name: _MESSAGES,
 }
 
 

@@ -19,6 +19,14 @@ _VISITOR_ID = Column("visitor_id", "bigint", "The device (without one: the user)
 _DEVICE = Column("anonymous_id", "varchar", "Pseudonym of the device")
 _USER = Column("user_id", "varchar", "Pseudonym of the user")
 _MESSAGE_ID = Column("message_id", "varchar", "The source's id of the message")
+_ORDER_NUMBER = Column("order_number", "varchar", "The order's number as it was told")
+_NAMESPACE = Column("namespace", "varchar", "Its source, or the order_namespace that it declares")
+
+
+def _pieces(name: str, meaning: str) -> Column:
+    """A quantity, exact to four decimals: not everything is sold by the piece."""
+    return Column(name, "decimal(18, 4)", meaning)
+
 
 LOADS = Contract(
     schema="clean",
@@ -176,9 +184,9 @@ EVENTS = Contract(
         Column("session_id", "bigint", "Its session; NULL if not deliberate", nullable=True),
         Column("is_session_start", "boolean", "The first event of its session"),
         PRODUCT_ID.optional(),
-        Column("quantity", "bigint", "Pieces", nullable=True),
+        _pieces("quantity", "Pieces, or what it is sold by").optional(),
         money("price", "Price of one").optional(),
-        money("amount", "Price times quantity, or the order's revenue").optional(),
+        money("amount", "Price times quantity, or what the order's products brought").optional(),
         Column("currency", "varchar", "Currency it states; NULL means base", nullable=True),
         Column(
             "fx_rate",
@@ -239,15 +247,21 @@ _ORDERED = (
     PRODUCT_ID,
     Column("ordered_at", "timestamp", "When it was ordered", unit="UTC"),
     CHANNEL.optional(),
-    Column("quantity", "bigint", "Pieces"),
-    money("price", "Price of one; 0 if unpriced"),
-    money("amount", "Price times quantity; 0 if unpriced"),
+    _pieces("quantity", "Pieces, or what it is sold by"),
+    money("price", "Price of one, before discounts; 0 if unpriced"),
+    money("amount", "Price times quantity, less discounts; 0 if unpriced"),
+    money("discount", "Its own discount and its share of the order's"),
 )
 _IS_ADJUSTMENT = Column("is_adjustment", "boolean", "Postage, fee or correction: not a product")
 _LINE_FLAGS = (
     _IS_ADJUSTMENT,
     Column("is_unpriced", "boolean", "No price, or none in a currency with a rate"),
     Column("is_cancelled", "boolean", "Its order was cancelled and counts 0"),
+    Column(
+        "is_disputed",
+        "boolean",
+        "Its order's lines and what the order says of its revenue cannot both be so",
+    ),
 )
 
 ORDER_EVENTS = Contract(
@@ -257,15 +271,19 @@ ORDER_EVENTS = Contract(
     key=("message_id",),
     columns=(
         _MESSAGE_ID,
+        _NAMESPACE,
         Column("event_name", "varchar", "Order Completed, Order Refunded, Order Cancelled, …"),
         MEMBER_ID.optional(),
+        _VISITOR_ID.optional(),
+        Column("is_logged_in", "boolean", "It came with a user id"),
         Column("occurred_at", "timestamp", "Corrected for the sender's clock", unit="UTC"),
-        Column("order_id", "varchar", "The order it speaks of", nullable=True),
+        _ORDER_NUMBER.optional(),
         CHANNEL.optional(),
         PRODUCT_ID.optional(),
-        Column("quantity", "bigint", "Pieces", nullable=True),
+        _pieces("quantity", "Pieces").optional(),
         money("price", "Price of one").optional(),
-        money("amount", "Price times quantity, or the order's revenue").optional(),
+        money("amount", "Price times quantity, or what the order's products brought").optional(),
+        Column("currency", "varchar", "Currency it states; NULL means base", nullable=True),
         Column("n_products", "bigint", "Products that it lists", nullable=True),
     ),
     description="The events of clean.events from which orders are made, without test orders.",
@@ -281,12 +299,69 @@ ORDER_PRODUCTS = Contract(
         _MESSAGE_ID,
         Column("line", "bigint", "Place in the list, from 1"),
         PRODUCT_ID.optional(),
-        Column("quantity", "bigint", "Pieces; 1 where none can be read"),
+        _pieces("quantity", "Pieces; 1 where none can be read"),
         money("price", "Price of one").optional(),
-        money("amount", "Price times quantity").optional(),
+        money("amount", "Price times quantity, or the product's own total").optional(),
+        money("discount", "Its own discount, not yet taken off the amount").optional(),
+        Column(
+            "native_amount",
+            "decimal(18, 4)",
+            "A foreign amount before conversion",
+            unit="its own currency",
+            nullable=True,
+        ),
     ),
     description="What order events list, in base currency.",
     is_published=False,
+)
+
+ORDER_AMOUNTS = Contract(
+    schema="clean",
+    table="order_amounts",
+    grain="order event that tells money of the whole order",
+    key=("message_id",),
+    columns=(
+        _MESSAGE_ID,
+        money("goods", "What its products brought, by what it says").optional(),
+        money("revenue", "Revenue, as it says").optional(),
+        money("subtotal", "Subtotal, as it says").optional(),
+        money("total", "Total, with shipping and tax, as it says").optional(),
+        money("discount", "Discount of the whole order").optional(),
+        money("shipping", "Shipping, no product's revenue").optional(),
+        money("tax", "Tax, no product's revenue").optional(),
+        Column(
+            "native_amount",
+            "decimal(18, 4)",
+            "A foreign amount before conversion",
+            unit="its own currency",
+            nullable=True,
+        ),
+        Column("is_unread", "boolean", "It tells an amount that is not understood or has no rate"),
+    ),
+    description="What order events say of their money as a whole, in base currency.",
+    is_published=False,
+)
+
+ORDER_NUMBERS = Contract(
+    schema="clean",
+    table="order_numbers",
+    grain="order number used in several namespaces, and namespace",
+    key=("namespace", "order_number"),
+    columns=(
+        _NAMESPACE,
+        _ORDER_NUMBER,
+        Column("order_id", "varchar", "The order that it is there"),
+        Column(
+            "verdict",
+            "varchar",
+            "Why it is, or is not, the order that first had the number",
+            accepts=("first", "same_member", "same_money", "declared", "differs"),
+        ),
+    ),
+    description=(
+        "Sources that use one order number tell one order where they agree on the member, or on "
+        "the money and the day; else each its own."
+    ),
 )
 
 PRODUCT_COSTS = Contract(
@@ -308,7 +383,7 @@ ORDER_LINES = Contract(
     table="order_lines",
     grain="order line",
     key=("order_id", "line"),
-    columns=(*_ORDERED, *_LINE_FLAGS),
+    columns=(_ORDER_NUMBER, *_ORDERED, *_LINE_FLAGS),
     description="What was ordered, line by line, before anything was given back.",
     is_published=False,
 )
@@ -321,11 +396,15 @@ ORDER_ITEMS = Contract(
     columns=(
         *_ORDERED,
         money("refunded", "Given back on this line, at most its amount"),
+        _pieces("returned", "Pieces given back, at most its quantity"),
         money("cost", "What the pieces cost the shop").optional(),
         *_LINE_FLAGS,
     ),
     description="What was ordered, line by line, with what was refunded of it.",
-    claims={"a_line_gives_back_no_more_than_it_brought": "refunded <= greatest(amount, 0)"},
+    claims={
+        "a_line_gives_back_no_more_than_it_brought": "refunded <= greatest(amount, 0)",
+        "a_line_gives_back_no_more_pieces_than_it_had": "returned <= greatest(quantity, 0)",
+    },
 )
 
 REFUNDS = Contract(
@@ -335,12 +414,12 @@ REFUNDS = Contract(
     key=("message_id", "line", "order_id", "order_line"),
     columns=(
         Column("message_id", "varchar", "The refund's message"),
-        Column("line", "bigint", "Line of the refund, from 1"),
+        Column("line", "bigint", "Line of the refund, from 1; 0: money for all of its lines"),
         MEMBER_ID.optional(),
         PRODUCT_ID.optional(),
         Column("refunded_at", "timestamp", "When it was given back", unit="UTC"),
-        Column("quantity", "bigint", "Pieces set against the order line"),
-        money("amount", "Money set against the order line, as the refund values it"),
+        _pieces("quantity", "Pieces set against the order line; 0 if money alone was given back"),
+        money("amount", "Money set against the order line, as far as it has any left"),
         Column("order_id", "varchar", "The order, or '' where none could be found"),
         Column("order_line", "bigint", "Its line, or 0"),
         _IS_ADJUSTMENT,
@@ -354,7 +433,8 @@ REFUNDS = Contract(
     ),
     description=(
         "A refund names its order, or is set first in, first out against the member's earlier "
-        "purchases of the product; what cannot be matched is kept and shown."
+        "purchases of the product; what cannot be matched, or is more than the order had, is kept "
+        "and shown."
     ),
     claims={
         "refunds_are_not_negative": "amount >= 0 and quantity >= 0",
@@ -381,7 +461,13 @@ ORDERS = Contract(
         CHANNEL.optional(),
         Column("n_items", "bigint", "Product lines"),
         Column("n_unpriced", "bigint", "Lines whose money is missing from the amounts"),
-        money("revenue", "Product lines; 0 if cancelled"),
+        Column(
+            "is_disputed",
+            "boolean",
+            "Its lines and what it says of its revenue cannot both be so; see clean.order_lines",
+        ),
+        money("revenue", "Product lines, less discounts; 0 if cancelled"),
+        money("discount", "Taken off the prices of its product lines; 0 if cancelled"),
         money("refunded", "Given back; 0 if cancelled"),
         money("net_revenue", "Revenue less refunds"),
         money("margin", "Net revenue less cost, or times the shop's margin rate if no cost"),

@@ -29,6 +29,8 @@ TABLES = (
     contracts.SESSIONS,
     contracts.ORDER_EVENTS,
     contracts.ORDER_PRODUCTS,
+    contracts.ORDER_AMOUNTS,
+    contracts.ORDER_NUMBERS,
     contracts.ORDER_LINES,
     contracts.REFUNDS,
     contracts.ORDER_ITEMS,
@@ -202,6 +204,7 @@ def _rewrite_events(work: _Work) -> None:
     work.find("touched/reopened", "reopened")
     session.execute("delete from clean.events where rowid in (select row_id from reopened)")
     work.replace(contracts.ORDER_PRODUCTS, ["message_id"], "gone")
+    work.replace(contracts.ORDER_AMOUNTS, ["message_id"], "gone")
     session.execute(
         "insert into messages by name select * exclude (row_id, was_member_id) from reopened"
     )
@@ -215,7 +218,9 @@ def _rewrite_orders(work: _Work) -> None:
     work.find("touched/orders", "touched_orders")
     work.delete(contracts.ORDER_EVENTS, ["message_id"], "gone")
     work.replace(contracts.ORDER_EVENTS, ["message_id"], "reopened")
-    work.replace(contracts.ORDER_LINES, ["order_id"], "touched_orders")
+    work.replace(contracts.ORDER_NUMBERS, ["order_number"], "touched_orders")
+    work.keep("was_lines", contracts.ORDER_LINES, ["order_number"], "touched_orders")
+    work.replace(contracts.ORDER_LINES, ["order_number"], "touched_orders")
     # First in, first out looks back over everything that was given back, and that is little.
     work.session.execute("create or replace temp table was_refunds as from clean.refunds")
     work.session.execute("delete from clean.refunds")

@@ -13,6 +13,12 @@ LOADS = Contract(
         PATH,
         Column("entity", "varchar", "What its records are: events, products, members, consents"),
         Column("amounts", "varchar", "Unit of its money", accepts=("major", "minor")),
+        Column(
+            "order_namespace",
+            "varchar",
+            "Within which its order numbers tell orders apart; NULL where the source says none",
+            nullable=True,
+        ),
         Column("sha256", "varchar", "Hash of the file's bytes: the same content is loaded once"),
         LOAD_DATE,
         Column("n_records", "bigint", "Records in the file: accepted and rejected"),

@@ -130,6 +130,7 @@ class Source(Declared):
     Beside a layout of events, `events` gives the shop's own event names their name in Segment's
     V2 vocabulary, and `fields` the shop's own properties theirs, at any depth. `decimal_mark` says
     what a comma or a point before three digits is, in numbers that are written as texts.
+    Sources of one `order_namespace` share their order numbers, and with no other source.
     """
 
     id: Annotated[str, AfterValidator(_one_word)]
@@ -142,6 +143,7 @@ class Source(Declared):
     fields: dict[str, str] = Field(default_factory=dict[str, str])
     amounts: Literal["major", "minor"] = "major"
     decimal_mark: Literal[".", ","] = "."
+    order_namespace: Annotated[str, AfterValidator(_one_word)] | None = None
     time_zone: TimeZone = "UTC"
     time_format: Annotated[
         tuple[Annotated[str, AfterValidator(_tells_a_date)], ...], BeforeValidator(_listed)

@@ -249,6 +249,7 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
             pl.lit(source.id).alias("source"),
             pl.lit(source.entity).alias("entity"),
             pl.lit(source.amounts).alias("amounts"),
+            pl.lit(source.order_namespace, dtype=pl.String).alias("order_namespace"),
             pl.lit(loaded_at).alias("loaded_at"),
             pl.Series(
                 "control_total", [totals.get(path) for path in files["path"]], pl.Decimal(18, 4)

@@ -1,7 +1,7 @@
 -- One row per order line: clean.order_lines with what was given back of it and what it cost.
 --
--- refunded: the refunds set against the line, at most its amount. A refund that values the pieces
--- higher keeps its own amount in clean.refunds; the surplus is no loss of this order's revenue.
+-- refunded, returned: the money and the pieces of refunds set against the line; what is more than
+-- the line had stands in clean.refunds as unmatched.
 -- Of touched orders alone.
 -- cost: quantity times the catalogue's cost, in base currency at the rate of the order's date.
 with touched as (
@@ -10,12 +10,13 @@ with touched as (
 ),
 order_lines as (
     select l.order_id, l.line, l.member_id, l.product_id, l.ordered_at, l.channel, l.quantity,
-        l.price, l.amount, l.is_adjustment, l.is_unpriced, l.is_cancelled
+        l.price, l.amount, l.discount, l.is_adjustment, l.is_unpriced, l.is_cancelled, l.is_disputed
     from clean.order_lines as l
     join touched as t on t.order_id = l.order_id
 ),
 refunds as (
-    select r.order_id, r.order_line, cast(sum(r.amount) as decimal(18, 4)) as refunded
+    select r.order_id, r.order_line, cast(sum(r.amount) as decimal(18, 4)) as refunded,
+        cast(sum(r.quantity) as decimal(18, 4)) as returned
     from clean.refunds as r
     join touched as t on t.order_id = r.order_id
     group by r.order_id, r.order_line
@@ -36,7 +37,8 @@ foreign_costs as (
 ),
 costed as (
     select l.order_id, l.line, l.member_id, l.product_id, l.ordered_at, l.channel, l.quantity,
-        l.price, l.amount, l.is_adjustment, l.is_unpriced, l.is_cancelled,
+        l.price, l.amount, l.discount, l.is_adjustment, l.is_unpriced, l.is_cancelled,
+        l.is_disputed,
         case when p.currency is null then p.cost else f.cost end as unit_cost
     from order_lines as l
     left join products as p on p.product_id = l.product_id
@@ -57,10 +59,13 @@ select c.order_id,
     c.quantity,
     c.price,
     c.amount,
+    c.discount,
     least(coalesce(r.refunded, 0), greatest(c.amount, 0)) as refunded,
-    try_cast(try_cast(c.unit_cost * c.quantity as decimal(28, 10)) as decimal(16, 4)) as cost,
+    least(coalesce(r.returned, 0), greatest(c.quantity, 0)) as returned,
+    try_cast(try_cast(c.unit_cost * cast(c.quantity as double) as decimal(28, 10)) as decimal(16, 4)) as cost,
     c.is_adjustment,
     c.is_unpriced,
-    c.is_cancelled
+    c.is_cancelled,
+    c.is_disputed
 from costed as c
 left join refunds as r on r.order_id = c.order_id and r.order_line = c.line

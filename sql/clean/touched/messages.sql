@@ -10,11 +10,14 @@
 -- member_id: the user's, else that of the visitor's device.
 -- Money: in base currency at the rate of event_date; NULL where a currency has no rate. A message
 -- without a currency is in base currency. A source that sends minor units sends cents of dollars,
--- but yen of yen, which have none. amount is price times quantity, else, for order events, revenue,
--- else total; 10^12 and more is not believed. An amount that was converted is rounded, a half away
--- from zero, to what the base currency can pay; any other keeps four decimals, by way of ten, which
--- takes off the error of binary fractions, so that every engine rounds alike.
--- quantity is 1 where a product comes without a readable one.
+-- but yen of yen, which have none. 10^12 and more is not believed. An amount that was converted is
+-- rounded, a half away from zero, to what the base currency can pay; any other keeps four decimals,
+-- by way of ten, which takes off the error of binary fractions, so that every engine rounds alike.
+-- amount: price times quantity, else what an order event says that its products brought (goods): its
+-- revenue, less the discount where what else it says shows that the discount is still in it; else its
+-- subtotal; else its total less shipping and tax; else its value.
+-- quantity: 1 where a product comes without one, but 0 where a refund tells money alone; NULL where
+-- it is told and cannot be read.
 -- order_id: a completed order without one goes by its message. is_test: an order event that says
 -- test: true, or whose order_id or coupon is one of the shop's test orders.
 -- is_deliberate: an act of the member, not of a machine or of the shop and its servers, by the
@@ -117,8 +120,8 @@ parsed as (
             else false
         end as is_late,
         nullif(get_json_object(properties, '$.product_id'), '') as product_id,
-        try_cast(get_json_object(properties, '$.quantity') as double) as quantity,
-        try_cast(get_json_object(properties, '$.price') as double) as price,
+        nullif(get_json_object(properties, '$.quantity'), '') as quantity_said,
+        cast(try_cast(get_json_object(properties, '$.price') as decimal(28, 10)) as double) as price,
         nullif(upper(trim(get_json_object(properties, '$.currency'))), '') as currency,
         coalesce(
             nullif(get_json_object(properties, '$.order_id'), ''),
@@ -134,14 +137,65 @@ parsed as (
         nullif(get_json_object(properties, '$.share_code'), '') as share_code,
         nullif(get_json_object(properties, '$.group_id'), '') as group_id,
         nullif(get_json_object(properties, '$.campaign_id'), '') as campaign_id,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.revenue') as decimal(28, 10)) as double)
+        end as revenue,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.subtotal') as decimal(28, 10)) as double)
+        end as subtotal,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.total') as decimal(28, 10)) as double)
+        end as total,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.discount') as decimal(28, 10)) as double)
+        end as discount,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.shipping') as decimal(28, 10)) as double)
+        end as shipping,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.tax') as decimal(28, 10)) as double)
+        end as tax,
+        case when event_name like 'Order %' then
+            cast(try_cast(get_json_object(properties, '$.value') as decimal(28, 10)) as double)
+        end as other_value,
         case when event_name like 'Order %' then coalesce(
-            try_cast(get_json_object(properties, '$.revenue') as double),
-            try_cast(get_json_object(properties, '$.total') as double)
-        ) end as revenue,
+            nullif(get_json_object(properties, '$.revenue'), ''),
+            nullif(get_json_object(properties, '$.subtotal'), ''),
+            nullif(get_json_object(properties, '$.total'), ''),
+            nullif(get_json_object(properties, '$.value'), '')
+        ) is not null end as has_amount,
         case when event_name like 'Order %'
             then get_json_object(properties, '$.products')
         end as products
     from dated
+),
+netted as (
+    select message_id, source, path, line, user_member_id, visitor_id, event_name, occurred_at,
+        event_date, is_clock_skewed, has_device, user_agent, locale, time_zone, country, channel,
+        envelope, is_late, product_id, quantity_said, price, currency, order_id, is_test, share_code,
+        group_id, campaign_id, products, revenue, subtotal, total, discount, shipping, tax,
+        other_value, has_amount,
+        sign(total) * greatest(
+            abs(total) - abs(coalesce(shipping, 0e0)) - abs(coalesce(tax, 0e0)), 0e0
+        ) as net_total
+    from parsed
+),
+goods as (
+    select message_id, source, path, line, user_member_id, visitor_id, event_name, occurred_at,
+        event_date, is_clock_skewed, has_device, user_agent, locale, time_zone, country, channel,
+        envelope, is_late, product_id, quantity_said, price, currency, order_id, is_test, share_code,
+        group_id, campaign_id, products, revenue, subtotal, total, discount, shipping, tax,
+        has_amount,
+        case
+            when discount > 0 and abs(
+                revenue - discount - coalesce(
+                    subtotal,
+                    case when shipping is not null or tax is not null then net_total end
+                )
+            ) < 6e-3 then revenue - discount
+            else coalesce(revenue, subtotal, net_total, other_value)
+        end as goods
+    from netted
 ),
 priced as (
     select p.message_id, p.source, p.path, p.line, p.visitor_id, p.event_name, p.occurred_at,
@@ -159,8 +213,11 @@ priced as (
             else k.kind = 'act' or p.has_device
         end as is_deliberate,
         case
-            when p.product_id is not null
-                then coalesce(try_cast(round(p.quantity) as int), 1)
+            when p.product_id is null then null
+            when p.quantity_said is not null
+                then try_cast(try_cast(p.quantity_said as decimal(28, 10)) as decimal(18, 4))
+            when p.event_name = 'Order Refunded' and p.price is null and p.goods is not null then 0
+            else 1
         end as quantity,
         case
             when p.products like '[%' and get_json_object(p.products, '$') is not null
@@ -169,8 +226,9 @@ priced as (
         f.rate as fx_rate,
         coalesce(p.currency <> $base_currency, false) as is_foreign,
         case when l.amounts = 'minor' then power(10, f.minor_units) else 1.0 end as units,
-        p.price, p.revenue
-    from parsed as p
+        p.price, p.revenue, p.subtotal, p.total, p.discount, p.shipping, p.tax, p.goods,
+        p.has_amount
+    from goods as p
     join loads as l on l.source = p.source and l.path = p.path
     join kinds as k
         on k.event_name = p.event_name and k.channel is not distinct from p.channel
@@ -187,7 +245,12 @@ converted as (
         order_id, is_test, n_products, products, share_code, group_id, campaign_id, channel,
         country, locale, time_zone, is_deliberate, is_bot_agent, is_late, is_clock_skewed,
         price / units * fx_rate as price,
-        coalesce(price * quantity, revenue) / units * fx_rate as amount
+        coalesce(price * cast(quantity as double), goods) / units * fx_rate as amount,
+        coalesce(price * cast(quantity as double), goods) / units as native_amount,
+        revenue / units as revenue, subtotal / units as subtotal, total / units as total,
+        discount / units as discount, shipping / units as shipping, tax / units as tax,
+        goods / units as goods,
+        coalesce(has_amount and (goods is null or fx_rate is null), false) as is_unread
     from priced
 )
 select message_id,
@@ -230,5 +293,14 @@ select message_id,
     is_bot_agent,
     is_late,
     is_clock_skewed,
-    is_deliberate and visitor_id is not null as is_in_session
+    is_deliberate and visitor_id is not null as is_in_session,
+    native_amount,
+    revenue,
+    subtotal,
+    total,
+    discount,
+    shipping,
+    tax,
+    goods,
+    is_unread
 from converted

@@ -14,7 +14,11 @@ refunds_that_changed as (
     union
     (from was_refunds except from clean.refunds)
 )
-select order_id from touched_orders
+select order_id from was_lines
+union
+select l.order_id
+from clean.order_lines as l
+join touched_orders as t on t.order_number = l.order_number
 union
 select order_id from refunds_that_changed where order_id <> ''
 union

@@ -145,8 +145,9 @@ def test_what_cannot_be_read_stops_nothing(log):
     one = (1, None, None)
     cases = [
         ({"product_id": "p"}, one),
-        ({"product_id": "p", "price": 2, "quantity": "many"}, (1, Decimal(2), Decimal(2))),
-        ({"product_id": "p", "price": 2, "quantity": 1e300}, (1, Decimal(2), Decimal(2))),
+        ({"product_id": "p", "price": 2, "quantity": "many"}, (None, Decimal(2), None)),
+        ({"product_id": "p", "price": 2, "quantity": 1e300}, (None, Decimal(2), None)),
+        ({"product_id": "p", "price": 2, "quantity": 0.4}, (Decimal("0.4"), 2, Decimal("0.8"))),
         ({"product_id": "p", "price": "NaN"}, one),
         ({"product_id": "p", "price": "Infinity"}, one),
         ({"product_id": "p", "price": 1e12}, one),

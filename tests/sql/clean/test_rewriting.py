@@ -33,7 +33,11 @@ def anything(log, draw):
     if name.startswith("Order"):
         about = {"products": [about] * draw.randint(0, 2)}
         about |= {"order_id": f"o{draw.randrange(4)}"} if draw.random() < 0.8 else {}
+        about |= (
+            {"revenue": draw.choice((0.7, 2.1)), "discount": 0.1} if draw.random() < 0.4 else {}
+        )
     day, load_day = draw.randint(1, 3), draw.randint(3, 5)
+    place = f"{draw.choice('xyz')}{load_day}"
     at = f"01-{day:02} {draw.choice(('15', '16'))}:{draw.randrange(60):02}:{draw.choice('05')}0"
     log.event(
         name,
@@ -43,7 +47,8 @@ def anything(log, draw):
         device=draw.choice([None, *"1234567"]),
         message_id=f"m{draw.randrange(60)}",
         columns={
-            "path": f"{draw.choice('xyz')}{load_day}",
+            "path": place,
+            "source": "till" if place[0] == "z" else "app",
             "load_date": dt.date(2026, 1, load_day),
             "time_zone": draw.choice((None, "Asia/Tokyo", "Asia/Seoul")),
             "user_agent": draw.choice((None, None, "curl/8")),
