@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.clean.contracts import DUPLICATES, EVENTS, MEMBERS, ORDERS
+from assets.clean.contracts import DUPLICATES, EVENTS, MEMBERS, ORDER_NUMBERS, ORDERS
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
 from assets.raw.contracts import LOADS, PRODUCTS, REJECTED_RECORDS
 from assets.recommend.contracts import MODEL_METRICS
@@ -22,6 +22,8 @@ from resources.warehouse import Warehouse, read_sql
 
 _ERROR = dg.AssetCheckSeverity.ERROR
 _SHOWN_REJECTS = 3
+# A share of the orders.
+_MOST_DISPUTED = 0.01
 
 
 def contract_checks(contract: Contract) -> dg.AssetChecksDefinition:
@@ -134,6 +136,49 @@ def currencies_have_rates(warehouse: Warehouse) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"events_without_rate": sum(n_events for _, n_events in rows)},
         description=f"amounts count as 0 for want of a rate: {lacking}; add fx_rates to shop.yaml"
+        if rows
+        else None,
+    )
+
+
+@dg.asset_check(asset=ORDERS.asset_key, pool="warehouse")
+def orders_say_what_their_lines_do(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Few orders say of their revenue what their lines and discounts do not add up to."""
+    with warehouse.connect() as session:
+        n_disputed, n_orders, first = session.rows(
+            "select count(*) filter (where is_disputed), count(*),"
+            " min(order_id) filter (where is_disputed) from clean.orders"
+        )[0]
+    passed = n_disputed <= _MOST_DISPUTED * n_orders
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"disputed_orders": n_disputed},
+        description=None
+        if passed
+        else f"{n_disputed} of {n_orders} orders say another revenue than their lines less "
+        f"discounts, first {first}; see is_disputed of clean.orders, and whether `revenue` is sent "
+        "without shipping and tax",
+    )
+
+
+@dg.asset_check(asset=ORDER_NUMBERS.asset_key, pool="warehouse")
+def order_numbers_tell_orders_apart(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No number is used for different orders by sources that declare no order_namespace."""
+    with warehouse.connect() as session:
+        counts = dict(
+            session.rows("select verdict, count(*) from clean.order_numbers group by verdict")
+        )
+        rows = session.rows(
+            "select order_id from clean.order_numbers where verdict = 'differs' order by 1 limit 1"
+        )
+    return dg.AssetCheckResult(
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={f"{verdict}_numbers": count for verdict, count in counts.items()},
+        description=f"{counts['differs']} order numbers are used for different orders in two "
+        f"sources and taken for two, first {rows[0][0]}; say so with order_namespace in "
+        "sources.yaml"
         if rows
         else None,
     )

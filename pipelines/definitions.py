@@ -58,6 +58,8 @@ def build_definitions(
         checks.reject_rate_is_within_limit,
         checks.every_record_is_accounted_for,
         checks.currencies_have_rates,
+        checks.orders_say_what_their_lines_do,
+        checks.order_numbers_tell_orders_apart,
         checks.orders_reconcile_with_source,
         checks.value_is_independent_of_frequency,
         checks.stages_follow_one_another,

@@ -3,7 +3,7 @@
 -- returned of an order line counts against it. weight = sum of w * 0.5^(age in days / half-life),
 -- w by kind from shop.yaml; forward_weight is the same sum with ages taken from the epoch, so that
 -- sums of different days just add: weight = forward_weight * 2^((epoch - as_of) / half-life).
--- Cancelled orders and adjustments are no interest. For comparing models, train_weight is what the
+-- Cancelled orders and adjustments are no interest; money given back without pieces is no return. For comparing models, train_weight is what the
 -- weight was at holdout_start, holdout_weight what has come since, without what was returned.
 -- Contributions are added as decimals, so that the order of rows cannot change the last digit.
 with events as (
@@ -38,7 +38,7 @@ order_items as (
 refunds as (
     select order_id, order_line, refunded_at
     from clean.refunds
-    where match <> 'unmatched' and refunded_at < $as_of
+    where match <> 'unmatched' and quantity > 0 and refunded_at < $as_of
 ),
 
 order_lines as (

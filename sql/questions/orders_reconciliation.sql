@@ -1,5 +1,5 @@
 -- How does what arrived become what orders say? One row per part; the parts add up to the value of
--- every order line that arrived, refunds counting negative, in base currency.
+-- every order line that arrived, less discounts, refunds counting negative, in base currency.
 --
 -- orders: product lines of members. cancelled orders: the same, of orders that were cancelled.
 -- cancellations: what was given back to members for products, matched to an order or not.

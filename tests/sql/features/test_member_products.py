@@ -44,7 +44,7 @@ def given(tables):
         tables.given(
             clean.REFUNDS,
             [
-                {"message_id": str(number), "line": 1, "order_line": 1, **refund}
+                {"message_id": str(number), "line": 1, "order_line": 1, "quantity": 1, **refund}
                 for number, refund in enumerate(refunds)
             ],
         )
@@ -106,6 +106,13 @@ def test_refunds_count_against_the_line_they_are_set_against(tables, given):
             {"order_id": "kept", "refunded_at": days_ago(30), "match": "inferred"},
             {"order_id": "off", "refunded_at": days_ago(30), "match": "referenced"},
             {"order_id": "", "refunded_at": days_ago(30), "match": "unmatched"},
+            # Goodwill gives no goods back.
+            {
+                "order_id": "kept",
+                "refunded_at": days_ago(30),
+                "match": "referenced",
+                "quantity": 0,
+            },
         ],
     )
     p, q = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
