@@ -174,7 +174,8 @@ def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
         for column in sorted(columns)
     )
     found = session.frame(
-        f"select named.identifier from ({named}) as named anti join pseudonyms using (identifier)"
+        f"select distinct named.identifier from ({named}) as named"
+        " anti join pseudonyms using (identifier)"
     )["identifier"].to_list()
     unfit = {each: reason for each in found if (reason := names.unfit(each, entity))}
     if unfit:

@@ -417,6 +417,15 @@ def test_what_is_said_of_a_person_is_cut_down_to_what_names_nobody(shop: Shop) -
     ]
 
 
+def test_a_member_told_of_twice_in_a_file_has_two_records(shop: Shop) -> None:
+    source = FileSource(
+        id="members", kind="files", entity="members", format="jsonl", layout="members", path="*"
+    )
+    shop.lands("2026-07-03.jsonl", '{"user_id": "ann"}\n{"user_id": "ann", "locale": "en"}\n')
+    shop.collects(source)
+    assert shop.rows("select line from raw.members order by line") == [(1,), (2,)]
+
+
 def test_members_are_written_while_the_next_file_is_staged(shop: Shop) -> None:
     source = FileSource(
         id="members",
