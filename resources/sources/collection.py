@@ -12,7 +12,7 @@ import polars as pl
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources import reading, redaction, times
+from resources.sources import reading, redaction, times, vocabulary
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.mapping import KEYS
@@ -22,6 +22,7 @@ from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
+_MACROS = redaction.MACROS + reading.MACROS + times.MACROS + vocabulary.MACROS
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();
 create or replace temp table pseudonyms (identifier varchar, pseudonym varchar);
@@ -100,7 +101,7 @@ def collect(
     batches = chain.from_iterable(read_batches(list(of_source)) for _, of_source in by_source)
     with session.beside() as other:
         for each in (session, other):
-            each.execute(redaction.MACROS + reading.MACROS + times.MACROS + _TEMPORARY)
+            each.execute(_MACROS + _TEMPORARY)
             each.execute(f"set variable base_currency = {text_literal(base_currency)}")
         # While one batch is written, the next is staged in the other session.
         turns = zip(cycle((session, other)), batches, strict=False)

@@ -5,7 +5,8 @@
 -- What: names of Google's that Segment has too become Segment's; page_view is a page, screen_view a
 -- screen; other names stay. Parameters become properties, under Segment's names where it has one;
 -- items become products, their own fields kept, and the only item of an event about one product is
--- that product. (not set) is Google's NULL. user_properties tell of the person and go.
+-- that product. A parameter that has the Segment name already keeps it, and Google's keeps its own.
+-- (not set) is Google's NULL. user_properties tell of the person and go.
 -- There is no id: the hash of what is kept of the content is. A day's table is sent again for three
 -- days; under the same file name it replaces what it gave.
 with fields as (
@@ -43,16 +44,13 @@ read as (
                 '"item_id"\s*:', '"product_id":', 'g'),
                 '"item_(name|brand|category|variant)"\s*:', '"\1":', 'g'),
                 '"item_list_index"\s*:', '"position":', 'g')
-        end end as products
-    from fields
-),
-told as (
-    select
-        *,
-        '{' || array_to_string(
-            list_transform(
-                list_filter(params, lambda param: param.key is not null),
-                lambda param: cast(to_json(case param.key
+        end end as products,
+        list_transform(params, lambda param: param.key) as own_names,
+        list_transform(
+            list_filter(params, lambda param: param.key is not null),
+            lambda param: {
+                'key': param.key,
+                'name': case param.key
                     when 'transaction_id' then 'order_id'
                     when 'search_term' then 'query'
                     when 'page_location' then 'url'
@@ -62,6 +60,23 @@ told as (
                     when 'item_list_id' then 'list_id'
                     when 'method' then 'share_via'
                     else param.key
+                end,
+                'value': param."value"
+            }
+        ) as named
+    from fields
+),
+told as (
+    select
+        *,
+        '{' || array_to_string(
+            list_transform(
+                named,
+                lambda param: cast(to_json(case
+                    -- The shop's own parameter of that name keeps it.
+                    when param.name <> param.key and list_contains(own_names, param.name)
+                        then param.key
+                    else param.name
                 end) as varchar) || ':' || coalesce(
                     cast(to_json(param."value".string_value) as varchar),
                     cast(param."value".int_value as varchar),
@@ -129,17 +144,20 @@ said as (
             coalesce(parameters, '{}'),
             -- Laid upon nothing, an object loses its NULLs: they must not take a parameter away.
             json_merge_patch('{}', json_object(
-                'order_id', f[12],
+                'order_id', case when list_position(own_names, 'order_id') is null then f[12] end,
                 'revenue', coalesce(
                     try_cast(f[13] as double),
                     case when f[1] = 'refund' then try_cast(f[14] as double) end
                 ),
                 'tax', try_cast(f[15] as double),
                 'shipping', try_cast(f[16] as double),
-                'product_id', only_product[1],
-                'name', only_product[2],
-                'price', try_cast(only_product[3] as double),
-                'quantity', try_cast(only_product[4] as double),
+                'product_id', case when list_position(own_names, 'product_id') is null
+                    then only_product[1] end,
+                'name', case when list_position(own_names, 'name') is null then only_product[2] end,
+                'price', case when list_position(own_names, 'price') is null
+                    then try_cast(only_product[3] as double) end,
+                'quantity', case when list_position(own_names, 'quantity') is null
+                    then try_cast(only_product[4] as double) end,
                 'products', cast(products as json)
             ))
         ) as varchar) end as properties

@@ -115,6 +115,14 @@ judged as (
 counted as (
     select
         *,
+        -- The property of that name stays what it is, and the call's name is kept beside it.
+        case
+            when event_type in ('page', 'screen') and name_said is not null
+                and contains(properties_said, '"name"')
+                then json_exists(text, '$.properties.name')
+                    and json_extract_string(text, '$.properties.name') is distinct from name_said
+            else false
+        end as has_another_name,
         event_type not in ('track', 'page', 'screen') and traits_said is not null
             as keeps_properties,
         -- Of the keys that go, those seen to be there. An object with no more keys than these has
@@ -125,8 +133,10 @@ counted as (
                 else list_contains(keys, 'anonymousId')::tinyint end
             + case when user_said is not null then 1
                 else list_contains(keys, 'userId')::tinyint end
-            + (case when event_type = 'track' then event_said else name_said end
-                is not null)::tinyint
+            + (case
+                when event_type = 'track' then event_said
+                when not has_another_name then name_said
+            end is not null)::tinyint
             + (original_said is null and timestamp_said is not null)::tinyint
             + (properties_said is not null and not keeps_properties)::tinyint
             + (traits_said is not null)::tinyint + (previous_said is not null)::tinyint
@@ -207,7 +217,11 @@ select
                 || '"traits":null,"userProperties":null,"rudderId":null,"request_ip":null,'
                 || '"originalTimestamp":null,"sentAt":null,"receivedAt":null'
                 || case when original_said is null then ',"timestamp":null' else '' end
-                || case when event_type = 'track' then ',"event":null' else ',"name":null' end
+                || case
+                    when event_type = 'track' then ',"event":null'
+                    when has_another_name then ''
+                    else ',"name":null'
+                end
                 || case when keeps_properties then '' else ',"properties":null' end
                 || case when has_context then ',"context":' || gone_of_context else '' end
                 || '}'

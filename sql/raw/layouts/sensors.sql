@@ -2,7 +2,9 @@
 -- Who: the user is login_id, else identities.$identity_login_id, else distinct_id where the record
 -- says so: a track_signup, $is_login_id, or an anonymous_id beside it that differs. The visitor is
 -- a track_signup's original_id (who the user was before), else anonymous_id, else the device in
--- identities, else distinct_id where that is no user.
+-- identities, else (no user either) what else is in identities, else distinct_id.
+-- A track_id_bind links the login id to one identity, which is the other one where the record has
+-- the device's too. A track_id_unbind is rejected: what is linked stays linked, and that is seen.
 -- What: track is an event, but $pageview is a page and $AppViewScreen, $MPViewScreen are screens;
 -- track_signup ($SignUp) and profile_* say who somebody is, as Segment's identify does; item_* tell
 -- of things and name nobody. Preset names that Segment has too get Segment's name.
@@ -10,7 +12,8 @@
 -- Without recv_time raw.events takes the sender's word: _flush_time, else time.
 -- _track_id is a random number, not an id: the hash of what is kept of the content is, without the
 -- times of sending. Nothing that names a person is hashed: a hash without a key can be guessed.
--- Properties lose the $ of the preset ones: $url is url. What names a person or her place goes.
+-- Properties lose the $ of the preset ones: $url is url, unless the shop has a url of its own, which
+-- keeps its name as $url then keeps its $. What names a person or her place goes.
 with fields as (
     select
         path, line, text, is_utf8,
@@ -27,7 +30,9 @@ with fields as (
             ])
         end as f,
         case when is_utf8 and is_json(text) then json_type(text, '/properties') end
-            as properties_type
+            as properties_type,
+        case when is_utf8 and is_json(text) then json_keys(text, '/identities') end
+            as identity_names
     from lines
     where trim(text, chr(9) || chr(10) || chr(13) || ' ') <> ''
 ),
@@ -43,6 +48,17 @@ named as (
             nullif(f[12], ''), nullif(f[13], ''), nullif(f[14], ''), nullif(f[15], ''),
             nullif(f[16], ''), nullif(f[17], ''), nullif(f[18], '')
         ) as device_id,
+        -- What else the person is known by: a phone number, a union id, the shop's own.
+        list_filter(
+            identity_names,
+            lambda name: name not in (
+                '$identity_login_id', '$identity_anonymous_id', '$identity_cookie_id',
+                '$identity_mp_id', '$identity_idfv', '$identity_android_id',
+                '$identity_android_uuid', '$identity_harmony_uuid'
+            ) and coalesce(json_extract_string(text, '/identities/' || name), '') <> ''
+        ) as others,
+        f[1] = 'track_id_bind' or (f[1] = 'track' and f[2] = '$BindID') as is_bind,
+        f[1] = 'track_id_unbind' or (f[1] = 'track' and f[2] = '$UnbindID') as is_unbind,
         coalesce(instant_of_millis(f[7]), utc(f[7])) as occurred_at,
         coalesce(instant_of_millis(f[8]), utc(f[8])) as sent_at,
         coalesce(instant_of_millis(f[9]), utc(f[9])) as received_at
@@ -65,14 +81,16 @@ told as (
         *,
         coalesce(
             case when kind = 'track_signup' then nullif(nullif(f[6], ''), user_id) end,
+            case when is_bind then json_extract_string(text, '/identities/' || others[1]) end,
             anonymous_id,
             device_id,
-            case when user_id is null then distinct_id end
+            case when user_id is null then json_extract_string(text, '/identities/' || others[1]) end,
+            case when user_id is null or is_bind then nullif(distinct_id, user_id) end
         ) as visitor_id,
         case
             when kind = 'track' and f[2] = '$pageview' then 'page'
             when kind = 'track' and f[2] in ('$AppViewScreen', '$MPViewScreen') then 'screen'
-            when kind = 'track' and f[2] = '$SignUp' then 'identify'
+            when (kind = 'track' and f[2] = '$SignUp') or is_bind then 'identify'
             when kind = 'track' then 'track'
             when kind = 'track_signup' or starts_with(kind, 'profile_') then 'identify'
             else kind
@@ -88,8 +106,14 @@ judged as (
             when coalesce(kind, '') = '' then 'type is missing'
             when kind not in (
                 'track', 'track_signup', 'profile_set', 'profile_set_once', 'profile_append',
-                'profile_increment', 'profile_unset', 'profile_delete', 'item_set', 'item_delete'
-            ) then 'type is none of track, track_signup, profile_…, item_…'
+                'profile_increment', 'profile_unset', 'profile_delete', 'item_set', 'item_delete',
+                'track_id_bind', 'track_id_unbind'
+            ) then 'type is none of track, track_signup, track_id_bind, profile_…, item_…'
+            when is_unbind
+                then 'an unbind would end a link between identities, and no link is ended'
+            when is_bind and user_id is null then 'a bind without a login id'
+            when is_bind and len(others) > 1 then 'a bind of several identities besides the device'
+            when is_bind and visitor_id is null then 'a bind of nothing beside the login id'
             when kind = 'track' and coalesce(f[2], '') = ''
                 then 'event is missing on a track record'
             when not is_item and coalesce(distinct_id, user_id, visitor_id) is null
@@ -111,13 +135,12 @@ said as (
     select
         *,
         -- A patch of NULLs takes keys out; what begins with $ inside of texts is left.
-        case when reason is null then regexp_replace(
+        case when reason is null then without_dollars(
             json_merge_patch(
                 coalesce(f[19], '{}'),
                 '{"$is_login_id": null, "$user_agent": null, "$share_distinct_id": null,
                 "$ip": null, "$device_id": null, "$latitude": null, "$longitude": null}'
-            ),
-            '"\$([A-Za-z0-9_]+)"\s*:', '"\1":', 'g'
+            )
         ) end as properties
     from judged
 )

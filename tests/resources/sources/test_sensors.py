@@ -228,7 +228,10 @@ def test_names_are_the_shops_own_and_fields_are_renamed_at_any_depth(shop: Landi
         (b"<html>\n", "not a JSON object"),
         (b'{"type": "\xff"}\n', "not UTF-8"),
         ({"type": None}, "type is missing"),
-        ({"type": "trace"}, "type is none of track, track_signup, profile_…, item_…"),
+        (
+            {"type": "trace"},
+            "type is none of track, track_signup, track_id_bind, profile_…, item_…",
+        ),
         ({"event": ""}, "event is missing on a track record"),
         ({"distinct_id": "", "anonymous_id": "", "identities": {}}, "distinct_id is missing"),
         ({"time": None}, "time is missing"),
