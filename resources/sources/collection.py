@@ -129,6 +129,8 @@ def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _St
     files = _files(batch, time_zone)
     session.execute(f"set variable decimal_mark = {text_literal(source.decimal_mark)}")
     stage(session, batch)
+    if source.entity == "events":
+        session.execute(reading.PLAIN_NUMBERS)
     _reject_late(session, files)
     _offer_pseudonyms(session, source.entity, names)
     bad = _rejected(session, batch)

@@ -12,8 +12,8 @@ source's: it decides what `1,234` and `1.234` are. Whatever else is written, bot
   session's `base_currency`, where that is one of them.
 - `read_boolean(said)`; `read_is_hidden(said)` knows words such as `hidden`, `下架`, `visible` too.
 - `clear_decimals(said)`: a JSON text whose numbers cannot be taken for texts with thousands marks.
-- `plain_numbers(said)`: the JSON of an event with all of these as plain numbers and codes; what is
-  not understood is left as it is.
+- `has_odd_numbers(said)`: whether the JSON of an event says a number or currency otherwise than
+  plainly; `PLAIN_NUMBERS` is for these.
 """
 
 from resources.config.shop import CURRENCIES
@@ -186,32 +186,12 @@ _QUANTITY = "quantity"
 _KEY = rf'"(?:{"|".join(_MONEY)}|{_QUANTITY}|currency)"\s*:\s*'
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _VALUE = rf":\s*({_TEXT})$"
-_NUMBER_KEY = rf'"(?:{"|".join(_MONEY)}|{_QUANTITY})"\s*:\s*"'
-_ODD_CURRENCY = r'"currency"\s*:\s*"(?:[^"]{1,2}"|[^"]{4}|[^"]*[^"A-Z]|RMB"|CNH")'
-# A text that is no plain number, and a currency that is no code.
+_NUMBER_KEY = rf'"(?:{"|".join(_MONEY)}|{_QUANTITY})":"'
+_ODD_CURRENCY = r'"currency":"(?:[^A-Z]|[A-Z]{1,2}[^A-Z]|[A-Z]{3}[^"]|RMB|CNH)'
+# A text that is no plain number, and a currency that is no code, in JSON without blanks.
 _ODD = rf"{_NUMBER_KEY}(?:[^0-9\"-]|[0-9-]+[^0-9.\"]|[0-9-]+\.[0-9]*[^0-9\"])|{_ODD_CURRENCY}"
 # Where the point is no decimal mark, a plain number is one only if it is not written as a text.
 _ANY_TEXT = rf"{_NUMBER_KEY}[^\"]|{_ODD_CURRENCY}"
-
-
-def _plain_numbers(look: str) -> str:
-    """A look at every text, and the whole work at those that it finds something in."""
-    return f"""
-        case when regexp_matches(said, {text_literal(look)}) then
-            list_reduce(
-                list_concat(
-                    [said],
-                    list_distinct(regexp_extract_all(said, {text_literal(_KEY + _TEXT)}))
-                ),
-                lambda text, told: replace(text, told, plain_pair(
-                    told,
-                    coalesce(
-                        read_currency(json_extract_string(said, '$.currency')),
-                        getvariable('base_currency')
-                    )
-                ))
-            )
-        else said end"""
 
 
 MACROS = f"""{_READING}
@@ -241,9 +221,48 @@ create or replace temp macro clear_decimals(said) as
         )
         else said
     end;
-create or replace temp macro plain_numbers(said) as
+create or replace temp macro has_odd_numbers(said) as
     case when getvariable('decimal_mark') = ','
-        then {_plain_numbers(_ANY_TEXT)}
-        else {_plain_numbers(_ODD)}
+        then regexp_matches(said, {text_literal(_ANY_TEXT)})
+        else regexp_matches(said, {text_literal(_ODD)})
     end;
+"""
+
+# Writes the numbers and currencies in the properties of staged events plainly; what is not
+# understood is left as it is. Each spelling is read once, however many events have it.
+PLAIN_NUMBERS = f"""
+update staged set properties = plain.properties from (
+    with odd as (
+        select path, line, properties, json_extract_string(properties, '$.currency') as currency,
+            unnest(list_distinct(regexp_extract_all(
+                properties, {text_literal(_KEY + _TEXT)}
+            ))) as told
+        from staged
+        where reason is null and has_odd_numbers(properties)
+    ),
+    spellings as (
+        select told, currency,
+            plain_pair(
+                told, coalesce(read_currency(currency), getvariable('base_currency'))
+            ) as written
+        from (select distinct told, currency from odd)
+    ),
+    pairs as (
+        select odd.path, odd.line, any_value(odd.properties) as properties,
+            list({{'told': odd.told, 'written': spellings.written}}) as pairs
+        from odd
+        join spellings
+            on spellings.told = odd.told and spellings.currency is not distinct from odd.currency
+        where spellings.written <> odd.told
+        group by odd.path, odd.line
+    )
+    select path, line, list_reduce(
+        list_prepend({{'told': properties, 'written': ''}}, pairs),
+        lambda whole, pair: {{
+            'told': replace(whole['told'], pair['told'], pair['written']), 'written': ''
+        }}
+    )['told'] as properties
+    from pairs
+) as plain
+where plain.path = staged.path and plain.line = staged.line
 """

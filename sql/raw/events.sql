@@ -54,7 +54,7 @@ select
         as country,
     case when has_suspect_columns then redacted_text(cleared.channel) else cleared.channel end
         as channel,
-    plain_numbers(cleared.properties) as properties,
+    cleared.properties,
     cleared.envelope,
     files.load_date
 from cleared
