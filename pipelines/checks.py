@@ -100,10 +100,10 @@ def reject_rate_is_within_limit(shop: ShopConfig, warehouse: Warehouse) -> dg.As
     pool="warehouse",
 )
 def every_record_is_accounted_for(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Records in = clean + duplicates + rejected (+ waiting for a later as_of), file by file."""
+    """Records in = clean + duplicates + conflicting + rejected (+ waiting), file by file."""
     with warehouse.connect() as session:
         files = session.frame(read_sql("checks/records_balance.sql"))
-    counts = ("n_records", "n_clean", "n_duplicates", "n_rejected", "n_waiting")
+    counts = ("n_records", "n_clean", "n_duplicates", "n_conflicting", "n_rejected", "n_waiting")
     metadata: dict[str, Any] = {name: int(files[name].sum()) for name in counts}
     wrong = files.filter(pl.col("n_missing") != 0)
     if wrong.is_empty():
@@ -119,6 +119,30 @@ def every_record_is_accounted_for(warehouse: Warehouse) -> dg.AssetCheckResult:
             f"'{first['source']}': {first['n_records']} records, but {parts}; "
             "send the file again, or move warehouse.duckdb away to load everything anew"
         ),
+    )
+
+
+@dg.asset_check(asset=DUPLICATES.asset_key, additional_deps=[LOADS.asset_key], pool="warehouse")
+def message_ids_tell_messages_apart(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Hardly any record says something else than an earlier one with the same id."""
+    limit = shop.declared.quality.conflict_limit
+    with warehouse.connect() as session:
+        over = session.rows(read_sql("questions/conflicting_messages.sql"), {"limit": limit})
+        total = session.scalar("select count(*) from clean.duplicates where kind = 'conflicting'")
+    shown = "; ".join(
+        f"{n_conflicting:,} of {n_records:,} records of source '{source}', {of_one:,} of these"
+        f" with the id {message_id!r}, first {path} line {line}"
+        for source, n_conflicting, n_records, message_id, of_one, path, line in over
+    )
+    return dg.AssetCheckResult(
+        passed=not over,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"conflicting": total, "limit": limit},
+        description=f"kept aside, because an earlier record has their id and says something else: "
+        f"{shown}; list what is no id under message_id_placeholders in sources.yaml, and give a "
+        "source that numbers its messages like another a message_namespace"
+        if over
+        else None,
     )
 
 

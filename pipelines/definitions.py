@@ -57,6 +57,7 @@ def build_definitions(
     spanning = [
         checks.reject_rate_is_within_limit,
         checks.every_record_is_accounted_for,
+        checks.message_ids_tell_messages_apart,
         checks.currencies_have_rates,
         checks.orders_say_what_their_lines_do,
         checks.order_numbers_tell_orders_apart,

@@ -129,10 +129,33 @@ BOTS = Contract(
 DUPLICATES = Contract(
     schema="clean",
     table="duplicates",
-    grain="record that repeats a message",
+    grain="record with the id of an earlier one",
     key=("source", "path", "line"),
-    columns=(SOURCE, PATH, LINE, _MESSAGE_ID, LOAD_DATE),
-    description="Copies that do not count, because another of the same message came first.",
+    columns=(
+        SOURCE,
+        PATH,
+        LINE,
+        _MESSAGE_ID,
+        Column(
+            "kind",
+            "varchar",
+            "It repeats the message, or says something else under its id",
+            accepts=("repeated", "conflicting"),
+        ),
+        Column(
+            "differs_in",
+            "varchar",
+            "What a conflicting record says otherwise",
+            nullable=True,
+            accepts=("event", "person", "time", "properties"),
+        ),
+        LOAD_DATE,
+    ),
+    description=(
+        "Records that do not count, because one of the same id was received first: repeats, and "
+        "records of other content, which are kept aside."
+    ),
+    claims={"a_conflict_differs_in_something": "(kind = 'conflicting') = (differs_in is not null)"},
     is_published=False,
 )
 

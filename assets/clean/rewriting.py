@@ -186,6 +186,7 @@ def _rewrite_events(work: _Work) -> None:
     session = work.session
     work.find("touched/message_ids", "touched_messages")
     work.find("touched/copies", "copies")
+    work.find("touched/differing", "differing")
     work.find("touched/gone", "gone")
     session.execute(
         "delete from clean.events where rowid in (select row_id from gone);"

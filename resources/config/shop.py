@@ -141,6 +141,7 @@ class Quality(Declared):
     """What is doubtful in a log, and when to stop."""
 
     reject_limit: Share = 0.05
+    conflict_limit: Share = 0.001
     skew_tolerance_seconds: Annotated[int, Field(gt=0)] = 300
     session_gap_minutes: Annotated[int, Field(gt=0)] = 30
     session_cap_days: Days = 3

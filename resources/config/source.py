@@ -131,6 +131,9 @@ class Source(Declared):
     V2 vocabulary, and `fields` the shop's own properties theirs, at any depth. `decimal_mark` says
     what a comma or a point before three digits is, in numbers that are written as texts.
     Sources of one `order_namespace` share their order numbers, and with no other source.
+    `time_format` is the strptime format of texts that are times, or several; without it every
+    unambiguous spelling is read. `message_id_placeholders` are ids that name no message, and
+    `message_namespace` stands before the others, so that they are no other source's.
     """
 
     id: Annotated[str, AfterValidator(_one_word)]
@@ -142,6 +145,8 @@ class Source(Declared):
     events: dict[str, str] = Field(default_factory=dict[str, str])
     fields: dict[str, str] = Field(default_factory=dict[str, str])
     amounts: Literal["major", "minor"] = "major"
+    message_id_placeholders: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
+    message_namespace: Annotated[str, AfterValidator(_one_word)] | None = None
     decimal_mark: Literal[".", ","] = "."
     order_namespace: Annotated[str, AfterValidator(_one_word)] | None = None
     time_zone: TimeZone = "UTC"
@@ -158,6 +163,14 @@ class Source(Declared):
         # Without defaults: a new key that a source does not use must not load its files anew.
         said = self.model_dump(mode="json", exclude_defaults=True, exclude={"settle_seconds"})
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+    @model_validator(mode="after")
+    def _messages_are_events(self) -> Self:
+        if self.entity != "events" and (self.message_id_placeholders or self.message_namespace):
+            raise ValueError(
+                "expected 'message_id_placeholders' and 'message_namespace' on events only"
+            )
+        return self
 
     @model_validator(mode="after")
     def _time_formats_agree(self) -> Self:

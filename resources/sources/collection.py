@@ -12,7 +12,7 @@ import polars as pl
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources import reading, redaction, times, vocabulary
+from resources.sources import messages, reading, redaction, times, vocabulary
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.mapping import KEYS
@@ -22,7 +22,7 @@ from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
-_MACROS = redaction.MACROS + reading.MACROS + times.MACROS + vocabulary.MACROS
+_MACROS = "".join(module.MACROS for module in (redaction, reading, times, messages, vocabulary))
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();
 create or replace temp table pseudonyms (identifier varchar, pseudonym varchar);
@@ -127,10 +127,12 @@ class _Staged:
 def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _Staged:
     source = batch.arrivals[0].source
     files = _files(batch, time_zone)
-    session.execute(f"set variable decimal_mark = {text_literal(source.decimal_mark)}")
+    mark = f"set variable decimal_mark = {text_literal(source.decimal_mark)};"
+    session.execute(mark + messages.declare(source))
     stage(session, batch)
     if source.entity == "events":
         session.execute(reading.PLAIN_NUMBERS)
+    messages.name_messages(session, source)
     _reject_late(session, files)
     _offer_pseudonyms(session, source.entity, names)
     bad = _rejected(session, batch)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from resources.config.loading import ConfigError
 from resources.config.source import FIELDS, Source
 from resources.sources.files import Arrival
+from resources.sources.messages import with_derived_ids
 from resources.sources.tables import PATH, folded, quoted
 from resources.sources.times import EARLIEST, LATEST, instant
 from resources.warehouse import Session, SqlError, text_literal
@@ -56,7 +57,7 @@ def mapped(session: Session, source: Source, arrival: Arrival) -> str:
     unread = ", ".join(f'cast("{name}" as varchar) as "said_{name}"' for name in times)
     select = f"select *{f' replace ({meant}), {unread}' if times else ''} from ({said})"
     if source.entity == "events" and "message_id" not in source.map:
-        select = _with_derived_ids(select)
+        select = with_derived_ids(select)
     left_out = ", ".join(["path", *(f'"said_{name}"' for name in times)])
     return (
         f"select mapped.path, {_reason(source)} as reason,"
@@ -124,20 +125,6 @@ def _rest(session: Session, source: Source) -> str:
     ]
     # A merge patch leaves out what is NULL.
     return f"cast(json_merge_patch('{{}}', json_object({', '.join(pairs)})) as varchar)"
-
-
-def _with_derived_ids(select: str) -> str:
-    """Events with the id that they lack: a hash of what they say and how often it was said before.
-
-    The same lines thus have the same ids in whatever file they come, and of lines that say the
-    same of the same person each counts. People enter when they are pseudonyms (raw/events.sql).
-    """
-    said = "event_type, event_name, occurred_at, sent_at, received_at, properties, envelope"
-    return (
-        "select * exclude (said) replace ('content:' || said || ':' || row_number() over ("
-        "partition by path, said, user_key, anonymous_key order by line) as message_id)"
-        f" from (select *, md5(row({said})::varchar) as said from ({select}))"
-    )
 
 
 def _kinds(

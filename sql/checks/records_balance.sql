@@ -1,5 +1,5 @@
--- Is every record accounted for? One row per file: what came in is in use, a repeat of a message,
--- rejected, or received later than as_of and waiting. Events are in use in clean.events, the records
+-- Is every record accounted for? One row per file: what came in is in use, a repeat of a message, in
+-- conflict with another of its id, rejected, or received later than as_of and waiting. Events are in use in clean.events, the records
 -- of other entities in their raw tables.
 with loads as (
     select source, path, entity, load_date, n_records from raw.loads
@@ -17,7 +17,10 @@ used as (
     select source, path, count(*) as n_clean from raw.consents group by source, path
 ),
 repeated as (
-    select source, path, count(*) as n_duplicates from clean.duplicates group by source, path
+    select source, path, count(*) filter (where kind = 'repeated') as n_duplicates,
+        count(*) filter (where kind = 'conflicting') as n_conflicting
+    from clean.duplicates
+    group by source, path
 ),
 waiting as (
     select source, path, n_waiting from clean.loads
@@ -30,9 +33,11 @@ select
     loads.n_records,
     coalesce(used.n_clean, 0) as n_clean,
     coalesce(repeated.n_duplicates, 0) as n_duplicates,
+    coalesce(repeated.n_conflicting, 0) as n_conflicting,
     coalesce(rejected.n_rejected, 0) as n_rejected,
     coalesce(waiting.n_waiting, 0) as n_waiting,
     loads.n_records - coalesce(used.n_clean, 0) - coalesce(repeated.n_duplicates, 0)
+        - coalesce(repeated.n_conflicting, 0)
         - coalesce(rejected.n_rejected, 0) - coalesce(waiting.n_waiting, 0) as n_missing
 from loads
 left join used using (source, path)

@@ -30,7 +30,7 @@ select
                 ':', cleared.message_id,
                 coalesce(person.pseudonym, ''), coalesce(device.pseudonym, '')
             ))
-        else coalesce(cleared.message_id, $source || ':' || cleared.path || ':' || cleared.line)
+        else cleared.message_id
     end as message_id,
     $source as source,
     cleared.path,

@@ -169,7 +169,7 @@ select
     case when reason is not null then text end as payload,
     -- Without an id, one from what the call says; of calls without a time each counts.
     case
-        when coalesce(message_said, '') <> '' then message_said
+        when not is_no_message(message_said) then message_said
         when reason is null then 'content:'
             || md5(concat_ws(
                 '|', event_type, event_said, name_said, original_said, timestamp_said, sent_said,
