@@ -5,7 +5,8 @@
 -- What: names of Google's that Segment has too become Segment's; page_view is a page, screen_view a
 -- screen; other names stay. Parameters become properties, under Segment's names where it has one;
 -- items become products, their own fields kept, and the only item of an event about one product is
--- that product. A parameter that has the Segment name already keeps it, and Google's keeps its own.
+-- that product. The price of an item is after its discount. A purchase or refund whose ecommerce
+-- record says no money has that of its parameter value. A parameter that has the Segment name already keeps it, and Google's keeps its own.
 -- (not set) is Google's NULL. user_properties tell of the person and go.
 -- There is no id: the hash of what is kept of the content is. A day's table is sent again for three
 -- days; under the same file name it replaces what it gave.
@@ -39,9 +40,10 @@ read as (
         case when json_valid(f[11]) then coalesce(json_type(f[11]) = 'ARRAY', false) else false end
             as has_items,
         case when has_items then case when json_array_length(f[11]) > 0 then
-            regexp_replace(regexp_replace(regexp_replace(
+            regexp_replace(regexp_replace(regexp_replace(regexp_replace(
                 f[11],
                 '"item_id"\s*:', '"product_id":', 'g'),
+                '"discount"\s*:', '"discount_in_price":', 'g'),
                 '"item_(name|brand|category|variant)"\s*:', '"\1":', 'g'),
                 '"item_list_index"\s*:', '"position":', 'g')
         end end as products,
@@ -146,8 +148,15 @@ said as (
             json_merge_patch('{}', json_object(
                 'order_id', case when list_position(own_names, 'order_id') is null then f[12] end,
                 'revenue', coalesce(
-                    try_cast(f[13] as double),
-                    case when f[1] = 'refund' then try_cast(f[14] as double) end
+                    nullif(try_cast(f[13] as double), 0),
+                    case when f[1] = 'refund' then nullif(try_cast(f[14] as double), 0) end,
+                    -- Of a record that says nothing the parameter value is what is left.
+                    case when coalesce(json_extract_string(parameters, '$.value'), '0') = '0' then
+                        coalesce(
+                            try_cast(f[13] as double),
+                            case when f[1] = 'refund' then try_cast(f[14] as double) end
+                        )
+                    end
                 ),
                 'tax', try_cast(f[15] as double),
                 'shipping', try_cast(f[16] as double),
