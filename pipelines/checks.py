@@ -8,9 +8,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.clean.contracts import DUPLICATES, EVENTS, MEMBERS, ORDER_NUMBERS, ORDERS
+from assets.clean.contracts import (
+    DUPLICATES,
+    EVENTS,
+    IDENTITIES,
+    MEMBER_ADDRESSES,
+    MEMBERS,
+    ORDER_NUMBERS,
+    ORDERS,
+)
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
-from assets.raw.contracts import LOADS, PRODUCTS, REJECTED_RECORDS
+from assets.raw.contracts import CONSENTS, LOADS, PRODUCTS, REJECTED_RECORDS
 from assets.recommend.contracts import MODEL_METRICS
 from assets.social.contracts import COMMISSIONS, REFERRALS
 from assets.sql_asset import upstream_of
@@ -22,6 +30,7 @@ from resources.warehouse import Warehouse, read_sql
 
 _ERROR = dg.AssetCheckSeverity.ERROR
 _SHOWN_REJECTS = 3
+_SHOWN_DOUBTS = 5
 # A share of the orders.
 _MOST_DISPUTED = 0.01
 
@@ -142,6 +151,32 @@ def message_ids_tell_messages_apart(shop: ShopConfig, warehouse: Warehouse) -> d
         f"{shown}; list what is no id under message_id_placeholders in sources.yaml, and give a "
         "source that numbers its messages like another a message_namespace"
         if over
+        else None,
+    )
+
+
+@dg.asset_check(
+    asset=MEMBERS.asset_key,
+    additional_deps=[CONSENTS.asset_key, IDENTITIES.asset_key, MEMBER_ADDRESSES.asset_key],
+    pool="warehouse",
+)
+def consents_are_understood(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every consent is spelt as docs/sources.md has it, and every withdrawal names a member."""
+    with warehouse.connect() as session:
+        doubtful = session.rows(read_sql("checks/consents_in_doubt.sql"), shop.parameters(session))
+    n_consents = sum(n for *_, n in doubtful)
+    shown = "; ".join(
+        f"source '{source}': {doubt}" + (f", {spelling[:40]!r}" if spelling else "") + f" ({n})"
+        for source, doubt, spelling, n in doubtful[:_SHOWN_DOUBTS]
+    )
+    return dg.AssetCheckResult(
+        passed=not doubtful,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"consents_in_doubt": n_consents},
+        description=f"{n_consents} consents are in doubt and open no channel: {shown}; what is not "
+        "an exact grant counts as a withdrawal or not at all; spell it in the source's 'map' as "
+        "docs/sources.md says under Consent"
+        if doubtful
         else None,
     )
 

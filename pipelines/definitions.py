@@ -17,7 +17,7 @@ from pipelines.catalogue import STAGES, contracts  # noqa: E402
 from pipelines.jobs import JOBS  # noqa: E402
 from pipelines.schedules import schedules  # noqa: E402
 from pipelines.sensors import after_upstream_sensor, landing_files  # noqa: E402
-from resources.config.campaigns import load_campaigns  # noqa: E402
+from resources.config.campaigns import check_channels, load_campaigns  # noqa: E402
 from resources.config.funnels import load_funnels  # noqa: E402
 from resources.config.shop import load_shop  # noqa: E402
 from resources.config.sources import load_sources  # noqa: E402
@@ -49,7 +49,7 @@ def build_definitions(
     """
     shop = load_shop(config)
     load_sources(config)
-    load_campaigns(config)
+    check_channels(config, load_campaigns(config), shop.consent)
     load_funnels(config)
     place = Home(path=str(home))
     keyring = Keyring(home=str(home), is_simulated=shop.simulation is not None)
@@ -58,6 +58,7 @@ def build_definitions(
         checks.reject_rate_is_within_limit,
         checks.every_record_is_accounted_for,
         checks.message_ids_tell_messages_apart,
+        checks.consents_are_understood,
         checks.currencies_have_rates,
         checks.orders_say_what_their_lines_do,
         checks.order_numbers_tell_orders_apart,

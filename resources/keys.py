@@ -78,6 +78,11 @@ class Keys:
         """The pseudonyms of identifiers, in their order."""
         return [self.pseudonym(identifier) for identifier in identifiers]
 
+    def address_hash(self, address: str) -> str:
+        """The keyed hash of an address in its comparable spelling: 32 hexadecimal digits."""
+        message = f"address\x00{address}".encode()
+        return hmac.digest(self._naming, message, hashlib.sha256)[:_PSEUDONYM_BYTES].hex()
+
     def seal(self, text: str, bound_to: str) -> bytes:
         """Encrypts a text so that it opens only with this secret and beside `bound_to`."""
         nonce = secrets.token_bytes(_NONCE_BYTES)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from assets.clean.contracts import DUPLICATES, EVENTS, LOADS, SIGHTINGS
+from assets.clean.contracts import DUPLICATES, EVENTS, LOADS, MEMBER_ADDRESSES, SIGHTINGS
 from assets.clean.rewriting import TABLES as CLEAN
 from assets.clean.rewriting import rewrite
 from assets.raw.assets import TABLES, exchange_rates
@@ -93,6 +93,7 @@ class Record:
 USERS, DEVICES, PRODUCT_IDS = ("u1", "u2", "u3"), ("d1", "d2", "d3", "d4"), ("p1", "p2")
 NAMES = (
     *("Product Viewed", "Product Viewed", "Product Viewed", "Email Link Clicked", "Signed In"),
+    "Email Unsubscribed",
     *("Order Completed", "Order Completed", "Order Refunded", "Order Refunded", "Order Cancelled"),
 )
 NUMBERS = st.integers(0, 59)
@@ -249,7 +250,7 @@ def of_members(draw: st.DrawFn) -> list[Record]:
             "locale": st.sampled_from(["zh-CN", "en"]),
             "time_zone": st.sampled_from(["Asia/Tokyo", "Asia/Seoul"]),
             "birth_year": st.sampled_from([1990, 2012]),
-            "email": st.just("a@example.org"),
+            "email": st.sampled_from(["a@example.org", "A@example.org ", "b@example.org"]),
         },
     )
     days = st.integers(0, LAST)
@@ -268,15 +269,19 @@ def of_members(draw: st.DrawFn) -> list[Record]:
 def of_consents(draw: st.DrawFn) -> list[Record]:
     said = st.fixed_dictionaries(
         {
-            "user_id": st.sampled_from([*USERS, "u4"]),
-            "channel": st.sampled_from(["sms", "email"]),
-            "status": st.sampled_from(["granted", "denied", "revoked"]),
-            "at": st.sampled_from([f"{day}T08:00:00Z" for day in (*DAYS, "2026-07-09")]),
+            "user_id": st.sampled_from([*USERS, "u4", "a@example.org"]),
+            "channel": st.sampled_from(["sms", "email", "E-Mail", "*"]),
+            "status": st.sampled_from(["granted", "granted", "denied", "STOP"]),
         },
-        optional={"purpose": st.sampled_from(["marketing", "service"])},
+        optional={
+            "at": st.sampled_from([f"{day}T08:00:00Z" for day in (*DAYS, "2026-07-09")]),
+            "purpose": st.sampled_from(["marketing", "service"]),
+            "email": st.just("b@example.org"),
+        },
     )
+    # Without a time it counts from the end of its load date.
     return [
-        Record("consents", draw(st.integers(0, LAST)), json.dumps(each))
+        Record("consents", draw(st.integers(0, LAST)), json.dumps(each), "at" not in each)
         for each in draw(st.lists(said, max_size=5))
     ]
 
@@ -431,7 +436,7 @@ class House:
             if not is_arrival_told:
                 if table.name in OF_ARRIVAL:
                     continue
-                if table is EVENTS:
+                if table in (EVENTS, MEMBER_ADDRESSES):
                     names = [name for name in names if name not in COLUMNS_OF_ARRIVAL]
             columns = ", ".join(f'"{name}"' for name in names)
             found[table.name] = self.session.rows(

@@ -159,6 +159,24 @@ DUPLICATES = Contract(
     is_published=False,
 )
 
+MEMBER_ADDRESSES = Contract(
+    schema="clean",
+    table="member_addresses",
+    grain="member and channel that reaches them",
+    key=("member_id", "channel"),
+    columns=(
+        MEMBER_ID,
+        CHANNEL,
+        Column("address_hash", "varchar", "Keyed hash: equal for members who share the address"),
+        Column("identifier", "varchar", "Pseudonym under which the vault has it"),
+        SOURCE,
+        PATH,
+        LINE,
+    ),
+    description="Where messages go; who shares an address shares consent, caps and messages.",
+    is_published=False,
+)
+
 MEMBERS = Contract(
     schema="clean",
     table="members",
@@ -181,11 +199,12 @@ MEMBERS = Contract(
         Column("is_identified", "boolean", "Known to the shop by a user id"),
         Column("is_minor", "boolean", "Under age, or cannot be told to be of age from the band"),
         Column("consented_channels", "varchar[]", "Channels on which marketing is allowed, sorted"),
+        Column("withdrawn_channels", "varchar[]", "Channels that the member has shut, sorted"),
         Column("addressable_channels", "varchar[]", "Channels with an address in the vault"),
         Column("first_seen_at", "timestamp", "First sign of her", unit="UTC", nullable=True),
         Column("last_seen_at", "timestamp", "Last sign of her", unit="UTC", nullable=True),
     ),
-    description="Everybody, identified or not; the most restrictive consent wins.",
+    description="Everybody, identified or not; a withdrawal of consent wins.",
 )
 
 EVENTS = Contract(

@@ -36,6 +36,7 @@ TABLES = (
     contracts.ORDER_ITEMS,
     contracts.ORDERS,
     contracts.PRODUCT_COSTS,
+    contracts.MEMBER_ADDRESSES,
     contracts.MEMBERS,
     contracts.LOADS,
 )
@@ -83,6 +84,7 @@ def rewrite(session: Session, given: Mapping[str, object]) -> Rewritten:
     _rewrite_events(work)
     _rewrite_orders(work)
     work.find("touched/members", "touched_members")
+    work.replace(contracts.MEMBER_ADDRESSES, ["member_id"], "touched_members")
     work.replace(contracts.MEMBERS, ["member_id"], "touched_members")
     work.replace(contracts.LOADS, ["source", "path"], "waiting_files")
     session.execute("update clean.loads set as_of = $as_of where as_of < $as_of", parameters)

@@ -32,6 +32,7 @@ BEGAN_TAG = "siyu/began_at"
 TABLES = RawTables(
     loads=contracts.LOADS,
     rejected=contracts.REJECTED_RECORDS,
+    addresses=contracts.ADDRESSES,
     by_entity={
         "events": contracts.EVENTS,
         "products": contracts.PRODUCT_RECORDS,

@@ -150,6 +150,25 @@ MEMBERS = Contract(
     is_published=False,
 )
 
+ADDRESSES = Contract(
+    schema="raw",
+    table="addresses",
+    grain="address in a member record",
+    key=("source", "path", "line", "channel"),
+    columns=(
+        SOURCE,
+        PATH,
+        LINE,
+        CHANNEL,
+        Column("user_id", "varchar", "Pseudonym of the known user"),
+        Column("address_hash", "varchar", "Keyed hash of the address in its one spelling"),
+        Column("is_stand_in", "boolean", "The user id in place of a device's token"),
+        LOAD_DATE,
+    ),
+    description="Which members have an address in common; the addresses are in the vault alone.",
+    is_published=False,
+)
+
 CONSENTS = Contract(
     schema="raw",
     table="consents",
@@ -159,15 +178,35 @@ CONSENTS = Contract(
         SOURCE,
         PATH,
         LINE,
-        Column("identifier", "varchar", "Pseudonym of the known user"),
-        Column("channel", "varchar", "The channel consented to"),
-        Column("purpose", "varchar", "What for, e.g. marketing"),
-        Column("status", "varchar", "What she said", accepts=("granted", "denied", "revoked")),
-        Column("at", "timestamp", "When she said it", unit="UTC"),
+        Column("identifier", "varchar", "Pseudonym of the known user", nullable=True),
+        Column("address_hashes", "varchar[]", "Keyed hashes of the addresses that it names"),
+        Column("channel", "varchar", "The channel, as it was said"),
+        Column("purpose", "varchar", "What for, as it was said"),
+        Column("status", "varchar", "What the member said, as it was written"),
+        Column("at", "timestamp", "When they said it", unit="UTC", nullable=True),
         Column("proof", "varchar", "Where the shop can show it", nullable=True),
+        Column("scope", "varchar", "The channel it is about; NULL: any", nullable=True),
+        Column(
+            "effect",
+            "varchar",
+            "How it is read; an inexact grant does not count",
+            accepts=("granted", "inexact", "elsewhere", "withdrawn"),
+        ),
+        Column(
+            "not_understood",
+            "varchar",
+            "The first field that cannot be understood",
+            nullable=True,
+            accepts=("status", "channel", "purpose", "at"),
+        ),
+        Column("counts_at", "timestamp", "The instant that it counts from", unit="UTC"),
         LOAD_DATE,
     ),
-    description="Consent as given, denied and revoked; the latest word counts.",
+    description=(
+        "What members said of being messaged, and how it is read: only an exact grant is one, and "
+        "what cannot be understood is a withdrawal."
+    ),
+    claims={"somebody_is_named": "identifier is not null or len(address_hashes) > 0"},
     is_published=False,
 )
 

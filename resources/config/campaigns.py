@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from resources.config.loading import ConfigError, Declared, load
-from resources.config.shop import Push
+from resources.config.shop import Consent, Push
 from resources.warehouse import parameters_used, tables_read
 
 HOLDOUT = "holdout"
@@ -309,3 +309,19 @@ def load_campaigns(folder: Path) -> Campaigns:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; set SIYU_CONFIG to a shop's folder")
     return load(folder / "campaigns.yaml", Campaigns)
+
+
+def check_channels(folder: Path, campaigns: Campaigns, consent: Consent) -> None:
+    """Makes sure that members can consent to what the campaigns of a folder are sent on.
+
+    Raises:
+        ConfigError: a campaign is on a channel that no consent can be about.
+    """
+    known = consent.known_channels
+    for campaign in campaigns.campaigns:
+        if campaign.channel not in known:
+            raise ConfigError(
+                f"{folder / 'campaigns.yaml'}: campaign {campaign.id}: channel "
+                f"{campaign.channel!r} is not known; expected {_listed(known)}, or declare it in "
+                "consent.channels of shop.yaml"
+            )

@@ -174,11 +174,29 @@ class Orders(Declared):
     margin_rate: Share = 0.3
 
 
-class Consent(Declared):
-    """Channels on which consent is taken for granted, and on what grounds."""
+# Channels that every shop can ask consent for; sql/raw/consents.sql knows how else they are spelt.
+CHANNELS = (
+    *("sms", "email", "wechat", "wecom", "mini_program", "app_push", "web_push"),
+    *("whatsapp", "voice"),
+)
+ChannelName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
-    assumed_channels: tuple[str, ...] = ()
+
+class Consent(Declared):
+    """Which other channels there are, and on which consent is taken for granted, on what grounds.
+
+    `channels` are those beside `CHANNELS`, as campaigns.yaml names them. A withdrawal from a
+    channel that is none of them counts for all.
+    """
+
+    channels: tuple[ChannelName, ...] = ()
+    assumed_channels: tuple[ChannelName, ...] = ()
     grounds: str = ""
+
+    @property
+    def known_channels(self) -> tuple[str, ...]:
+        """Every channel that a consent can be about."""
+        return tuple(dict.fromkeys((*CHANNELS, *self.channels, *self.assumed_channels)))
 
     @model_validator(mode="after")
     def _grounds_are_given(self) -> "Consent":
@@ -531,6 +549,7 @@ class Shop(Declared):
             "base_minor_units": minor_units(self.base_currency),
             "margin_rate": float(self.orders.margin_rate),
             "assumed_channels": ",".join(self.consent.assumed_channels),
+            "known_channels": ",".join(self.consent.known_channels),
             "holdout_start": as_of - dt.timedelta(days=self.recommend.holdout_days),
             "active_days": self.lifecycle.active_days,
             "dormant_days": self.lifecycle.dormant_days,

@@ -14,7 +14,7 @@ from resources.sources.encodings import known_encoding
 
 Entity = Literal["events", "products", "members", "consents"]
 
-# What a mapping may give per entity; the starred ones a record cannot do without.
+# What a mapping may give per entity; the starred ones it cannot do without.
 FIELDS: dict[Entity, dict[str, bool]] = {
     "events": {
         "message_id": False,
@@ -57,11 +57,11 @@ FIELDS: dict[Entity, dict[str, bool]] = {
         "attributes": False,
     },
     "consents": {
-        "user_id": True,
-        "channel": True,
+        "user_id": False,
+        "channel": False,
         "purpose": False,
         "status": True,
-        "at": True,
+        "at": False,
         "proof": False,
     },
 }
@@ -208,8 +208,13 @@ class Source(Declared):
                 )
         if self.properties and self.entity != "events":
             raise ValueError("expected 'properties' on events only")
-        if self.addresses and self.entity != "members":
-            raise ValueError("expected 'addresses' on members only")
+        if self.addresses and self.entity not in ("members", "consents"):
+            raise ValueError("expected 'addresses' on members and consents only")
+        if self.entity == "consents" and "user_id" not in self.map and not self.addresses:
+            raise ValueError(
+                "expected 'layout', or 'map.user_id' or 'addresses': "
+                "a consent that names nobody says nothing"
+            )
         return self
 
 

@@ -37,12 +37,13 @@ class RawTables:
 
     loads: Contract
     rejected: Contract
+    addresses: Contract
     by_entity: Mapping[Entity, Contract]
 
     @property
     def all(self) -> tuple[Contract, ...]:
         """Every table, the ledger first."""
-        return (self.loads, self.rejected, *self.by_entity.values())
+        return (self.loads, self.rejected, self.addresses, *self.by_entity.values())
 
 
 def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -134,6 +135,8 @@ def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _St
         session.execute(reading.PLAIN_NUMBERS)
     messages.name_messages(session, source)
     _reject_late(session, files)
+    if source.entity in ("members", "consents"):
+        _offer_address_hashes(session, names)
     _offer_pseudonyms(session, source.entity, names)
     bad = _rejected(session, batch)
     hashed = files.with_columns(pl.Series("sha256", batch.sha256, dtype=pl.String))
@@ -190,7 +193,9 @@ def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
                 if column in columns:
                     session.execute(
                         "update staged set reason = $field || ' ' || unfit.reason from unfit"
-                        f" where staged.reason is null and staged.{column} = unfit.identifier",
+                        f" where staged.reason is null and staged.{column} = unfit.identifier"
+                        # Who is named by an address is somebody.
+                        f"{' and len(staged.addresses) = 0' if entity == 'consents' else ''}",
                         {"field": field},
                     )
     fit = [each for each in found if each not in unfit]
@@ -200,6 +205,55 @@ def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
     )
     with session.offering(incoming=incoming.drop_nulls()):
         session.execute("insert into pseudonyms select identifier, pseudonym from incoming")
+
+
+def _offer_address_hashes(session: Session, names: Names) -> None:
+    """Makes the temporary table `address_hashes`: path, line, channel, address_hash.
+
+    What is a placeholder instead of an address leaves `staged`. An identifier that is itself an
+    address stands there with the channel NULL.
+    """
+    told = session.rows(
+        "select distinct entry.channel, entry.address"
+        " from (select unnest(addresses) as entry from staged where reason is null)"
+    )
+    hashes = [names.address_hash(address, channel) for channel, address in told]
+    users = session.frame("select distinct user_key from staged where user_key is not null")
+    of_users = [names.hash_in(identifier) for identifier in users["user_key"]]
+    known = pl.DataFrame(
+        {
+            "channel": [channel for channel, _ in told] + [None] * len(users),
+            "address": [address for _, address in told] + users["user_key"].to_list(),
+            "address_hash": hashes + of_users,
+        },
+        schema=dict.fromkeys(("channel", "address", "address_hash"), pl.String),
+    )
+    if None in hashes:
+        nobodys = [
+            f"{channel}:{address}"
+            for (channel, address), hashed in zip(told, hashes, strict=True)
+            if hashed is None
+        ]
+        session.execute(
+            "update staged set addresses = list_filter(addresses, lambda entry:"
+            " not list_contains($nobodys, entry.channel || ':' || entry.address))",
+            {"nobodys": nobodys},
+        )
+        session.execute(
+            "update staged set reason = 'user_id is missing'"
+            " where reason is null and user_key is null and len(addresses) = 0"
+        )
+    with session.offering(known=known):
+        session.execute(
+            "create or replace temp table address_hashes as"
+            " select path, line, entry.channel as channel, known.address_hash"
+            " from (select path, line, unnest(addresses) as entry from staged where reason is null)"
+            " join known on known.channel = entry.channel and known.address = entry.address"
+            " union all"
+            " select path, line, null, known.address_hash"
+            " from staged join known on known.channel is null and known.address = staged.user_key"
+            " where staged.reason is null and known.address_hash is not null"
+        )
 
 
 def _rejected(session: Session, batch: Batch) -> pl.DataFrame:
@@ -248,7 +302,7 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
     )
     totals = control_totals(session, source)
     ledger = (
-        files.drop("began_at", "latest_at")
+        files.drop("began_at", "ended_at", "latest_at")
         .join(counts, on="path", how="left")
         .with_columns(
             pl.col("n_records", "n_rejected").fill_null(0),
@@ -265,6 +319,8 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
     with session.transaction(), session.offering(files=files, bad=staged.bad, ledger=ledger):
         _delete(session, tables, source.id)
         session.insert(target, read_sql(f"raw/{target.table}.sql"), parameters)
+        if source.entity == "members":
+            session.insert(tables.addresses, read_sql("raw/addresses.sql"), parameters)
         session.insert(tables.rejected, read_sql("raw/rejected_records.sql"), parameters)
         session.insert(tables.loads, "select * from ledger")
     session.execute("drop table staged")
@@ -318,11 +374,12 @@ def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
         local = dt.datetime.combine(date, dt.time(), zone)
         return local.astimezone(dt.UTC).replace(tzinfo=None)
 
-    late = dt.timedelta(days=2)
+    day, late = dt.timedelta(days=1), dt.timedelta(days=2)
     return pl.DataFrame(
         {
             "path": [arrival.path for arrival in arrivals],
             "began_at": [midnight(arrival.load_date) for arrival in arrivals],
+            "ended_at": [midnight(arrival.load_date + day) for arrival in arrivals],
             # The end of the load date, a day later.
             "latest_at": [midnight(arrival.load_date + late) for arrival in arrivals],
             "load_date": [arrival.load_date for arrival in arrivals],

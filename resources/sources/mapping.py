@@ -44,8 +44,11 @@ def mapped(session: Session, source: Source, arrival: Arrival) -> str:
     told = {KEYS.get(name, name): _told(name, source) for name in FIELDS[source.entity]}
     if source.entity == "events":
         told["properties"] = ("properties", _properties(source))
-    if source.entity == "members":
+    if source.entity in ("members", "consents"):
         told["addresses"] = ("addresses", _addresses(source))
+    if source.entity == "consents":
+        told["purpose"] = ("map.purpose", _purpose(source))
+        told["at_said"] = ("map.at", f"cast(({source.map.get('at', 'null')}) as varchar)")
     kinds = _kinds(session, source, arrival, told)
     fields = ", ".join(f'{expression} as "{name}"' for name, (_, expression) in told.items())
     fields += f", {_unreadable_field(source)} as unreadable_field"
@@ -91,8 +94,14 @@ def _addresses(source: Source) -> str:
         for channel, given in source.addresses.items()
     )
     if not entries:
-        return "cast(null as struct(channel varchar, address varchar)[])"
+        return "cast([] as struct(channel varchar, address varchar)[])"
     return f"list_filter([{entries}], lambda entry: coalesce(entry.address, '') <> '')"
+
+
+def _purpose(source: Source) -> str:
+    """What a source has no column for is marketing; what it leaves empty is nothing said."""
+    given = source.map.get("purpose")
+    return f"coalesce(try_cast(({given}) as varchar), '')" if given else "'marketing'"
 
 
 def _instant(name: str, kind: str, source: Source) -> str:
@@ -177,6 +186,9 @@ def _unreadable_field(source: Source) -> str:
 
 
 def _reason(source: Source) -> str:
+    if source.entity == "consents":
+        # Whoever is named, what is said of them counts, however it is said (raw/consents.sql).
+        return "case when user_key is null and len(addresses) = 0 then 'user_id is missing' end"
     times = [name for name in _TIMES if name in source.map]
     cases = ["when unreadable_field is not null then unreadable_field || ' cannot be read'"]
     cases += [

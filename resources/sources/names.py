@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from resources.config.source import Entity
 from resources.keys import Keys
+from resources.sources.addresses import address_in, comparable
 
 # After Segment's blocked values (Unify, identity resolution settings), and what a missing value
 # becomes on its way through programs.
@@ -31,6 +32,16 @@ class Names:
         if entity != "events" and self.is_placeholder(identifier):
             return f"is a placeholder: {identifier.strip()}"
         return None
+
+    def address_hash(self, address: str, channel: str) -> str | None:
+        """The hash of what reaches somebody on a channel; None for placeholders."""
+        told = comparable(address, channel)
+        return None if self.is_placeholder(told) else self._keys.address_hash(told)
+
+    def hash_in(self, identifier: str) -> str | None:
+        """The hash of the address that an identifier is; None if it is none."""
+        told = address_in(identifier)
+        return None if told is None else self._keys.address_hash(told)
 
     def pseudonyms(self, identifiers: Sequence[str]) -> list[str | None]:
         """The pseudonyms of identifiers, in their order; None for placeholders."""

@@ -6,9 +6,15 @@
 -- zone is at last the shop's. signed_up_at: the earliest that any of her records says.
 -- is_minor: she cannot be told to be of age by the year of run_date, even if she was born in the
 -- last year of her band. Without a band she is not taken for one.
--- consented_channels: channels on which, for every identifier of hers that speaks of the channel,
--- the newest word on marketing is 'granted' (of words of the same instant the most restrictive);
--- if she is identified also the assumed channels, unless her word on them is another.
+-- withdrawn_channels: channels that a withdrawal shuts, until the same identifier grants that very
+-- channel at a later instant: a withdrawal from all channels is opened again channel by channel, and
+-- at one instant the withdrawal wins. A withdrawal that is known counts at once, a grant from its
+-- instant on. An event that says that the member unsubscribed, or took a message for spam, is a
+-- withdrawal, until any later grant of theirs.
+-- consented_channels: the channels that are granted; if the member is identified, also the assumed
+-- ones. Withdrawn channels are none of them, nor are those from which the member's address was
+-- withdrawn, until the address or the member grants the channel again. A grant by address counts on
+-- the channel where the address is theirs. What a record of consent means: raw/consents.sql.
 with touched as (
     select member_id
     from touched_members
@@ -20,17 +26,20 @@ identities as (
 ),
 raw_members as (
     select source, path, line, user_id, signed_up_at, locale, time_zone, country, birth_year_band,
-        channel, addressable_channels, load_date
+        channel, load_date
     from raw.members
 ),
-consents as (
-    select c.identifier, c.channel, c.status, c.at as said_at
-    from raw.consents as c
-    join identities as i on i.identifier = c.identifier
-    where c.purpose = 'marketing' and c.at < $as_of
+raw_consents as (
+    select identifier, address_hashes, channel, scope, effect, counts_at
+    from raw.consents
+),
+addresses as (
+    select a.member_id, a.channel, a.address_hash
+    from clean.member_addresses as a
+    join touched as t on t.member_id = a.member_id
 ),
 sent as (
-    select e.member_id, e.time_zone, e.country, e.locale, e.channel, e.event_name,
+    select e.member_id, e.occurred_at, e.time_zone, e.country, e.locale, e.channel, e.event_name,
         e.is_deliberate and not e.is_bot as is_own,
         e.is_deliberate or not e.is_logged_in or e.visitor_id <> e.member_id as is_of_client
     from clean.events as e
@@ -61,8 +70,7 @@ ranked_records as (
     join identities as i on i.identifier = m.user_id
 ),
 records as (
-    select r.member_id, m.locale, m.time_zone, m.country, m.birth_year_band, m.channel,
-        m.addressable_channels
+    select r.member_id, m.locale, m.time_zone, m.country, m.birth_year_band, m.channel
     from raw_members as m
     join ranked_records as r on r.source = m.source and r.path = m.path and r.line = m.line
     where r.newness = 1
@@ -112,49 +120,143 @@ usual as (
     where choice = 1
     group by member_id
 ),
-newest_words as (
-    select identifier, channel, max(said_at) as said_at
-    from consents
-    group by identifier, channel
+declared_channels as (
+    select 'known' as kind, '["' || replace($known_channels, ',', '","') || '"]' as channels
+    union all
+    select 'assumed' as kind, '["' || replace($assumed_channels, ',', '","') || '"]' as channels
+),
+channel_positions as (
+    select kind, channels,
+        explode(sequence(0, cast(json_array_length(channels) as int) - 1, 1)) as position
+    from declared_channels
+),
+named_channels as (
+    select kind,
+        trim(get_json_object(channels, '$[' || cast(position as string) || ']')) as channel
+    from channel_positions
+),
+channels as (
+    select channel, bool_or(kind = 'assumed') as is_assumed
+    from named_channels
+    where channel <> ''
+    group by channel
+),
+statements as (
+    select c.identifier, c.address_hashes, coalesce(c.scope, k.channel) as scope, c.counts_at,
+        c.effect = 'granted' as is_grant
+    from raw_consents as c
+    left join channels as k on k.channel = c.channel
+    where c.effect = 'withdrawn' or (c.effect = 'granted' and c.counts_at < $as_of)
+),
+statements_by_address as (
+    select explode(address_hashes) as address_hash, scope, counts_at, is_grant
+    from statements
+),
+event_words as (
+    select member_id, occurred_at,
+        replace(replace(replace(lower(event_name), ' ', ''), '_', ''), '-', '') as word
+    from sent
+),
+unsubscriptions as (
+    select member_id, occurred_at,
+        case
+            when word like '%email%' or word like '%spam%' or word like '%邮件%' then 'email'
+            when word like '%sms%' or word like '%短信%' then 'sms'
+            when word like '%push%' then 'app_push'
+        end as scope
+    from event_words
+    where word in (
+        'unsubscribed', 'unsubscribe', 'emailunsubscribed', 'emailunsubscribe', 'smsunsubscribed',
+        'smsunsubscribe', 'pushunsubscribed', 'pushunsubscribe', 'optout', 'optedout',
+        'emailoptout', 'emailoptedout', 'smsoptout', 'smsoptedout', 'pushoptout', 'pushoptedout',
+        'emailmarkedasspam', 'markedasspam', 'emailspamreported', 'spamreported', 'spamreport',
+        'emailcomplained', 'emailcomplaint', 'spamcomplaint', '退订', '短信退订', '邮件退订',
+        '退订短信', '退订邮件', '取消订阅', '拒收', '拒收短信'
+    )
+),
+heard as (
+    select i.member_id, 'identifier' as kind, s.identifier as subject, s.scope, s.counts_at,
+        s.is_grant
+    from statements as s
+    join identities as i on i.identifier = s.identifier
+    union all
+    select a.member_id, 'address' as kind, s.address_hash as subject, s.scope, s.counts_at,
+        s.is_grant
+    from statements_by_address as s
+    join addresses as a on a.address_hash = s.address_hash
+    where not s.is_grant or a.channel = s.scope
+    union all
+    select u.member_id, 'event' as kind, '' as subject, u.scope, u.occurred_at as counts_at,
+        false as is_grant
+    from unsubscriptions as u
 ),
 words as (
-    select i.member_id, c.channel, bool_and(c.status = 'granted') as is_granted
-    from consents as c
-    join newest_words as n
-        on n.identifier = c.identifier and n.channel = c.channel and n.said_at = c.said_at
-    join identities as i on i.identifier = c.identifier
-    group by i.member_id, c.channel
+    select h.member_id, h.kind, h.subject, k.channel,
+        max(case when h.is_grant then h.counts_at end) as granted_at,
+        max(case when not h.is_grant then h.counts_at end) as withdrawn_at
+    from heard as h
+    join channels as k on k.channel = h.scope or (h.scope is null and not h.is_grant)
+    group by h.member_id, h.kind, h.subject, k.channel
 ),
-assumed_list as (
-    select '["' || replace($assumed_channels, ',', '","') || '"]' as channels
+grants as (
+    select member_id, channel,
+        max(case when kind = 'identifier' then granted_at end) as own_at,
+        max(granted_at) as any_at
+    from words
+    group by member_id, channel
 ),
-assumed_positions as (
-    select channels,
-        explode(sequence(0, cast(json_array_length(channels) as int) - 1, 1)) as position
-    from assumed_list
+answered_words as (
+    select w.member_id, w.kind, w.channel, w.granted_at, w.withdrawn_at,
+        case
+            when w.kind = 'identifier' then w.granted_at
+            when w.kind = 'address' then greatest(w.granted_at, g.own_at)
+            else g.any_at
+        end as reopened_at
+    from words as w
+    join grants as g on g.member_id = w.member_id and g.channel = w.channel
 ),
-assumed as (
-    select distinct
-        trim(get_json_object(channels, '$[' || cast(position as string) || ']')) as channel
-    from assumed_positions
+verdicts as (
+    select member_id, channel,
+        bool_or(granted_at is not null) as is_granted,
+        bool_or(
+            withdrawn_at is not null and (reopened_at is null or reopened_at <= withdrawn_at)
+        ) as is_shut,
+        bool_or(
+            kind <> 'address'
+            and withdrawn_at is not null
+            and (reopened_at is null or reopened_at <= withdrawn_at)
+        ) as is_withdrawn
+    from answered_words
+    group by member_id, channel
 ),
 allowed as (
     select member_id, channel
-    from words
-    where is_granted
-    union all
-    select p.member_id, a.channel
+    from verdicts
+    where is_granted and not is_shut
+    union
+    select p.member_id, k.channel
     from persons as p
-    cross join assumed as a
-    where p.is_identified and a.channel <> '' and not exists (
+    cross join channels as k
+    where p.is_identified and k.is_assumed and not exists (
         select 1
-        from words as w
-        where w.member_id = p.member_id and w.channel = a.channel
+        from verdicts as v
+        where v.member_id = p.member_id and v.channel = k.channel and v.is_shut
     )
 ),
 consented as (
     select member_id, sort_array(collect_set(channel)) as channels
     from allowed
+    group by member_id
+),
+withdrawn as (
+    select member_id, sort_array(collect_set(channel)) as channels
+    from verdicts
+    where is_withdrawn
+    group by member_id
+),
+reached as (
+    select member_id, sort_array(collect_set(channel)) as channels
+    from addresses
     group by member_id
 ),
 no_channels as (
@@ -177,7 +279,8 @@ select p.member_id,
         extract(year from cast($run_date as date)) - (r.birth_year_band + 4) < $adult_age, false
     ) as is_minor,
     coalesce(c.channels, n.channels) as consented_channels,
-    coalesce(r.addressable_channels, n.channels) as addressable_channels,
+    coalesce(w.channels, n.channels) as withdrawn_channels,
+    coalesce(a.channels, n.channels) as addressable_channels,
     p.first_seen_at,
     p.last_seen_at
 from persons as p
@@ -186,3 +289,5 @@ left join records as r on r.member_id = p.member_id
 left join sign_ups as s on s.member_id = p.member_id
 left join usual as u on u.member_id = p.member_id
 left join consented as c on c.member_id = p.member_id
+left join withdrawn as w on w.member_id = p.member_id
+left join reached as a on a.member_id = p.member_id

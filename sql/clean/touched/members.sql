@@ -6,18 +6,30 @@ with identifiers as (
     union
     select member_id from was_identities
 ),
+-- What was said in these files, and grants that have become due.
 words as (
-    select c.identifier
+    select c.identifier, c.address_hashes
     from raw.consents as c
     join touched_files as f
         on f.source = c.source and f.path = c.path and f.load_date = c.load_date
-    union
-    select identifier from raw.consents where "at" >= $was_as_of and "at" < $as_of
+    union all
+    select identifier, address_hashes
+    from raw.consents
+    where counts_at >= $was_as_of and counts_at < $as_of
+),
+addresses as (
+    select explode(address_hashes) as address_hash
+    from words
 ),
 speakers as (
     select i.member_id
     from clean.identities as i
     join words as w on w.identifier = i.identifier
+    union all
+    -- Whoever has got or lost an address since is touched by the record that says so.
+    select m.member_id
+    from clean.member_addresses as m
+    join addresses as a on a.address_hash = m.address_hash
     union all
     -- What a replaced file of consents said is not known any more: everybody is looked at.
     select member_id

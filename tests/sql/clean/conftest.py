@@ -4,16 +4,18 @@ import datetime as dt
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
 import pytest
 
 from assets.clean.rewriting import TABLES, rewrite
 from assets.raw import contracts as raw
 from resources.contract import Contract
-from resources.warehouse import Warehouse
+from resources.sources.redaction import MACROS
+from resources.warehouse import Warehouse, read_sql
 
 LOAD_DATE = dt.date(2026, 1, 31)
 # What tells how the records arrived, not what they say.
@@ -27,7 +29,10 @@ class RawLog:
     tables: Any
     events: list[dict[str, Any]] = field(default_factory=list)
     members: list[dict[str, Any]] = field(default_factory=list)
+    # What members say of being messaged, as a layout gives it: raw/consents.sql reads it.
     consents: list[dict[str, Any]] = field(default_factory=list)
+    # Rows of raw.addresses beside those of members with `addressable_channels`.
+    addresses: list[dict[str, Any]] = field(default_factory=list)
     fx_rates: list[dict[str, Any]] = field(default_factory=list)
     products: list[dict[str, Any]] = field(default_factory=list)
     amounts: str = "major"
@@ -152,13 +157,61 @@ class RawLog:
             (raw.LOADS, ledger),
             (raw.EVENTS, self.events),
             (raw.MEMBERS, self.members),
-            (raw.CONSENTS, self.consents),
+            (raw.ADDRESSES, [*self.addresses, *self._own_addresses()]),
+            (raw.CONSENTS, []),
             (raw.FX_RATES, [base, *self.fx_rates]),
             (raw.PRODUCTS, self.products),
         )
         for table, rows in given:
             self.tables.session.execute(f"drop table if exists {table.name}")
             self.tables.given(table, rows)
+        self._give_consents()
+
+    def _own_addresses(self) -> Iterator[dict[str, Any]]:
+        """An address that nobody else has for each channel that a record says it has one for."""
+        for row in self.members:
+            place = {name: row[name] for name in ("source", "path", "line", "load_date", "user_id")}
+            for channel in row.get("addressable_channels", []):
+                yield {**place, "channel": channel, "address_hash": f"{row['user_id']} {channel}"}
+
+    def _give_consents(self) -> None:
+        session = self.tables.session
+        session.execute(MACROS)
+        nothing = {"purpose": "marketing", "proof": None, "reason": None, "address_hash": None}
+        for source in sorted({row["source"] for row in self.consents}):
+            rows = [nothing | row for row in self.consents if row["source"] == source]
+            staged = pl.DataFrame(
+                [
+                    {
+                        **row,
+                        "user_key": row.get("identifier"),
+                        "at_said": None if row["at"] is None else str(row["at"]),
+                    }
+                    for row in rows
+                ],
+                schema_overrides={"proof": pl.String, "reason": pl.String, "at": pl.Datetime()},
+                infer_schema_length=None,
+            )
+            days = {row["path"]: row["load_date"] for row in rows}
+            files = pl.DataFrame(
+                {
+                    "path": list(days),
+                    "load_date": list(days.values()),
+                    "ended_at": [self.tables.shop.as_of(day) for day in days.values()],
+                }
+            )
+            users = staged["user_key"].drop_nulls().unique()
+            people = pl.DataFrame({"identifier": users, "pseudonym": users})
+            hashes = staged.filter(pl.col("address_hash").is_not_null()).select(
+                "path", "line", "address_hash"
+            )
+            with session.offering(
+                staged=staged.drop("source", "load_date", "address_hash"),
+                files=files,
+                pseudonyms=people,
+                address_hashes=hashes,
+            ):
+                session.insert(raw.CONSENTS, read_sql("raw/consents.sql"), {"source": source})
 
     def rewrite(
         self, load_date: dt.date = LOAD_DATE, **parameters: object

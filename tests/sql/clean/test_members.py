@@ -1,6 +1,12 @@
 import datetime as dt
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from assets.clean.contracts import MEMBERS
+from resources.config.shop import CHANNELS
+
+CONSENT = ("consented_channels", "withdrawn_channels")
 
 
 def record(log, user, **columns):
@@ -9,10 +15,19 @@ def record(log, user, **columns):
 
 
 def said(log, user, channel, status, at, **columns):
-    words = {"identifier": log.pseudonym(user), "channel": channel, "status": status}
+    words = {"identifier": user and log.pseudonym(user), "channel": channel, "status": status}
     line = len(log.consents) + 1
-    row = {"purpose": "marketing", "at": log.at(at), "line": line, **words, **columns}
+    when = log.at(at) if isinstance(at, str) else at
+    row = {"purpose": "marketing", "at": when, "line": line, **words, **columns}
     log.consents.append(row)
+
+
+def has(log, user, channel, address):
+    """The member's newest record gives an address that others may have too."""
+    place = {name: log.members[-1].get(name) for name in ("user_id", "line")}
+    row = {"source": "members", "path": "m.jsonl", "load_date": dt.date(2026, 1, 31), **place}
+    assert row["user_id"] == log.pseudonym(user)
+    log.addresses.append({**row, "channel": channel, "address_hash": address})
 
 
 def by_member(log, *columns, **parameters):
@@ -119,47 +134,177 @@ def test_the_latest_word_on_marketing_counts(log):
     record(log, "ann")
     said(log, "ann", "sms", "denied", "01-01 08:00")
     said(log, "ann", "sms", "granted", "01-02 08:00")
-    said(log, "ann", "app", "granted", "01-02 08:00")
-    said(log, "ann", "app", "revoked", "01-03 08:00")
-    said(log, "ann", "mail", "granted", "01-02 08:00", purpose="service")
+    said(log, "ann", "app_push", "granted", "01-02 08:00")
+    said(log, "ann", "app_push", "revoked", "01-03 08:00")
+    said(log, "ann", "email", "granted", "01-02 08:00", purpose="service")
     said(log, "ann", "wecom", "granted", "01-02 08:00", load_date=dt.date(2026, 1, 9))
     said(log, "ann", "wecom", "granted", "01-05 08:00", load_date=dt.date(2026, 1, 1))
-    assert by_member(log, "consented_channels") == {log.member_id("ann"): (["sms", "wecom"],)}
+    assert by_member(log, *CONSENT) == {log.member_id("ann"): (["sms", "wecom"], ["app_push"])}
 
 
 def test_at_one_instant_the_most_restrictive_word_wins(log):
     record(log, "ann")
     said(log, "ann", "sms", "denied", "01-02 08:00", load_date=dt.date(2026, 1, 2))
     said(log, "ann", "sms", "granted", "01-02 08:00", load_date=dt.date(2026, 1, 3))
-    assert by_member(log, "consented_channels") == {log.member_id("ann"): ([],)}
+    assert by_member(log, *CONSENT) == {log.member_id("ann"): ([], ["sms"])}
 
 
 def test_most_restrictive_consent_of_joined_identifiers_wins(log):
     log.event("Cart Viewed", "01-01 08:00", user="ann", device="phone")
-    for channel in ("app", "sms"):
+    for channel in ("app_push", "sms"):
         said(log, "ann", channel, "granted", "01-03 08:00")
-    said(log, "phone", "app", "denied", "01-02 08:00")
-    assert by_member(log, "consented_channels") == {log.member_id("ann"): (["sms"],)}
+    said(log, "phone", "app_push", "denied", "01-02 08:00")
+    assert by_member(log, *CONSENT) == {log.member_id("ann"): (["sms"], ["app_push"])}
 
 
-def test_a_word_said_after_as_of_is_not_yet_said(log):
+def test_a_grant_counts_from_its_instant_and_a_withdrawal_at_once(log):
+    for user in ("ann", "bob"):
+        record(log, user)
+        said(log, user, "sms", "granted", "01-05 15:59")
+    said(log, "ann", "email", "granted", "01-05 16:00")
+    said(log, "bob", "sms", "denied", "01-25 16:00")
+    assert by_member(log, *CONSENT, load_date=dt.date(2026, 1, 5)) == {
+        log.member_id("ann"): (["sms"], []),
+        log.member_id("bob"): ([], ["sms"]),
+    }
+
+
+@given(
+    channel=st.sampled_from(
+        ["sms", "SMS", " sms ", "短信", "*", "all", "", "pigeon", "手机", "ＳＭＳ"]
+    )
+    | st.text(max_size=8),
+    purpose=st.sampled_from(["marketing", "Marketing", "", "all", "营销", "analytics"]),
+    status=st.text(max_size=12).filter(lambda said: said != "granted")
+    | st.sampled_from(
+        ["Granted", " granted", "STOP", "退订", "T", "0", "subscribed", "not granted"]
+    ),
+    at=st.none() | st.datetimes(dt.datetime(2026, 1, 4), dt.datetime(2030, 1, 1)),  # noqa: DTZ001
+)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_status_but_an_exact_grant_leaves_an_older_grant_standing(
+    log, channel, purpose, status, at
+):
+    log.members, log.consents = [], []
     record(log, "ann")
-    said(log, "ann", "sms", "granted", "01-05 15:59")
-    said(log, "ann", "sms", "denied", "01-05 16:00")
-    rows = log.make(MEMBERS, load_date=dt.date(2026, 1, 5))
-    assert [row["consented_channels"] for row in rows] == [["sms"]]
+    said(log, "ann", "sms", "granted", "01-02 08:00")
+    said(log, "ann", channel, status, at, purpose=purpose)
+    (consented, withdrawn) = by_member(log, *CONSENT)[log.member_id("ann")]
+    scope = log.tables.session.scalar("select scope from raw.consents where line = 2")
+    if scope in (None, "sms"):
+        assert (consented, "sms" in withdrawn) == ([], True)
+    else:
+        assert (consented, withdrawn) == (["sms"], [scope])
+
+
+@given(
+    channel=st.text(max_size=8).filter(lambda said: said not in CHANNELS),
+    purpose=st.text(max_size=8).filter(lambda said: said != "marketing"),
+    is_on_channel=st.booleans(),
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_grant_that_is_not_exact_opens_nothing(log, channel, purpose, is_on_channel):
+    log.members, log.consents = [], []
+    record(log, "ann")
+    if is_on_channel:
+        said(log, "ann", "sms", "granted", "01-02 08:00", purpose=purpose)
+    else:
+        said(log, "ann", channel, "granted", "01-02 08:00")
+    assert by_member(log, *CONSENT) == {log.member_id("ann"): ([], [])}
+
+
+def test_a_withdrawal_from_everything_is_opened_again_channel_by_channel(log):
+    record(log, "ann")
+    for channel in ("sms", "email"):
+        said(log, "ann", channel, "granted", "01-02 08:00")
+    said(log, "ann", "all", "revoked", "01-03 08:00")
+    said(log, "ann", "sms", "granted", "01-04 08:00")
+    (consented, withdrawn) = by_member(log, *CONSENT)[log.member_id("ann")]
+    assert consented == ["sms"]
+    assert withdrawn == sorted(set(CHANNELS) - {"sms"})
+
+
+def test_a_withdrawal_without_a_time_counts_until_a_grant_after_its_load_date(log):
+    for user, granted in (("ann", "01-03 15:59"), ("bob", "01-03 16:01")):
+        record(log, user)
+        said(log, user, "sms", "granted", granted)
+        said(log, user, "sms", "revoked", None, load_date=dt.date(2026, 1, 3))
+    assert by_member(log, "consented_channels") == {
+        log.member_id("ann"): ([],),
+        log.member_id("bob"): (["sms"],),
+    }
+
+
+def test_a_channel_that_the_shop_declares_is_known(log):
+    for user in ("ann", "bob"):
+        record(log, user)
+        said(log, user, "sms", "granted", "01-02 08:00")
+        said(log, user, "zalo", "granted", "01-02 08:00")
+    said(log, "bob", "zalo", "revoked", "01-03 08:00")
+    undeclared = by_member(log, "consented_channels")
+    assert undeclared == {log.member_id("ann"): (["sms"],), log.member_id("bob"): ([],)}
+    known = ",".join((*CHANNELS, "zalo"))
+    assert by_member(log, *CONSENT, known_channels=known) == {
+        log.member_id("ann"): (["sms", "zalo"], []),
+        log.member_id("bob"): (["sms"], ["zalo"]),
+    }
+
+
+def test_a_withdrawal_by_address_shuts_the_channel_for_all_who_have_it(log):
+    for user in ("ann", "bob", "eve"):
+        record(log, user)
+        said(log, user, "sms", "granted", "01-02 08:00")
+        said(log, user, "email", "granted", "01-02 08:00")
+        has(log, user, "sms", "another" if user == "eve" else "shared")
+    said(log, None, "sms", "revoked", "01-03 08:00", address_hash="shared")
+    said(log, "bob", "sms", "granted", "01-04 08:00")
+    said(log, None, "email", "granted", "01-02 08:00", address_hash="shared")
+    assert by_member(log, *CONSENT) == {
+        log.member_id("ann"): (["email"], []),
+        log.member_id("bob"): (["email", "sms"], []),
+        log.member_id("eve"): (["email", "sms"], []),
+    }
+
+
+def test_a_grant_by_address_counts_where_the_address_is_theirs(log):
+    for user, channel in (("ann", "email"), ("bob", "sms")):
+        record(log, user)
+        has(log, user, channel, "address")
+    said(log, None, "email", "granted", "01-02 08:00", address_hash="address")
+    assert by_member(log, *CONSENT) == {
+        log.member_id("ann"): (["email"], []),
+        log.member_id("bob"): ([], []),
+    }
+
+
+def test_who_unsubscribes_in_an_event_has_withdrawn(log):
+    for user in ("ann", "bob", "eve"):
+        record(log, user)
+        for channel in ("sms", "email"):
+            said(log, user, channel, "granted", "01-02 08:00")
+    log.event("Email Unsubscribed", "01-03 08:00", user="ann")
+    log.event("Unsubscribed", "01-03 08:00", user="bob")
+    said(log, "bob", "sms", "granted", "01-04 08:00")
+    log.event("email_marked_as_spam", "01-01 08:00", user="eve")
+    found = by_member(log, "consented_channels")
+    assert found == {
+        log.member_id("ann"): (["sms"],),
+        log.member_id("bob"): (["sms"],),
+        log.member_id("eve"): (["email", "sms"],),
+    }
 
 
 def test_assumed_consent_is_for_the_identified_who_did_not_deny(log):
     for user in ("ann", "bob"):
         record(log, user)
     log.event("Cart Viewed", "01-01 08:00", device="phone")
-    said(log, "bob", "file", "denied", "01-02 08:00")
-    said(log, "bob", "app", "granted", "01-02 08:00")
+    said(log, "bob", "File", "opt out", "01-02 08:00")
+    said(log, "bob", "sms", "granted", "01-03 08:00")
+    said(log, "bob", "app_push", "granted", "01-03 08:00")
     consented = by_member(log, "consented_channels", assumed_channels="sms, file")
     assert consented == {
         log.member_id("ann"): (["file", "sms"],),
-        log.member_id("bob"): (["app", "sms"],),
+        log.member_id("bob"): (["app_push", "sms"],),
         log.member_id("phone"): ([],),
     }
 

@@ -20,8 +20,8 @@ from assets.clean.contracts import (
 from assets.clean.rewriting import rewrite
 
 NAMES = (
-    *("Product Viewed", "Email Link Clicked", "Email Delivered", "Order Completed"),
-    "Order Refunded",
+    *("Product Viewed", "Email Link Clicked", "Email Delivered", "Unsubscribed"),
+    *("Order Completed", "Order Refunded"),
 )
 SETTINGS = {"bot_views_per_minute": 2, "bot_clicks_per_10_seconds": 2, "session_cap_seconds": 2400}
 
@@ -66,13 +66,19 @@ def records(log, draw):
     member = {**place, "user_id": user, "locale": draw.choice(("en", "zh"))}
     word = {
         **place,
-        "identifier": user,
-        "channel": "sms",
+        "identifier": draw.choice((user, None)),
+        "address_hash": draw.choice("12"),
+        "channel": draw.choice(("sms", "SMS", "all")),
         "purpose": "marketing",
-        "status": draw.choice(("granted", "revoked")),
-        "at": log.at(f"01-{draw.randint(3, 5):02} 08:00"),
+        "status": draw.choice(("granted", "granted", "revoked")),
+        "at": draw.choice((None, log.at(f"01-{draw.randint(3, 5):02} 08:00"))),
     }
-    return {**member, "source": "members"}, {**word, "source": "consents"}
+    address = {"channel": draw.choice(("sms", "email")), "address_hash": draw.choice("12")}
+    return (
+        {**member, "source": "members"},
+        {**word, "source": "consents"},
+        {**place, "user_id": user, **address, "source": "members"},
+    )
 
 
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -92,13 +98,15 @@ def test_rewriting_equals_making_anew(log, seed):
             rows = draw.sample(files[path], draw.randint(1, len(files[path])))
             present[path] = rows if draw.random() < 0.85 else []
         log.events = [row for rows in present.values() for row in rows]
-        pairs = [records(log, draw) for _ in range(draw.randint(0, 2))]
-        log.members += [member for member, _ in pairs]
-        log.consents += [word for _, word in pairs]
+        told = [records(log, draw) for _ in range(draw.randint(0, 2))]
+        log.members += [member for member, _, _ in told]
+        log.consents += [word for _, word, _ in told]
+        log.addresses += [address for _, _, address in told]
         cost = Decimal(draw.choice("123"))
         log.products = [{"product_id": "p", "cost": cost, "currency": "CNY"}]
         if draw.random() < 0.2:
             log.members, log.consents = log.members[1:], log.consents[1:]
+            log.addresses = log.addresses[1:]
         log.give()
         newest = max((row["load_date"] for row in log.events), default=dt.date(2026, 1, 3))
         updated = log.rewrite(newest, **SETTINGS)
