@@ -133,7 +133,7 @@ def pattern(log_format: str) -> str:
         parts.append(f"({value})")
         end = match.end()
     parts.append(re.escape(text[end:]))
-    rest = r"(?:\s.*)?" if log_format in _EXTENDED else r"\s*"
+    rest = r"(?:\s[^\n]*)?\s*" if log_format in _EXTENDED else r"\s*"
     return f"^{''.join(parts)}{rest}$"
 
 
