@@ -12,7 +12,7 @@ import polars as pl
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources import messages, reading, redaction, times, vocabulary
+from resources.sources import messages, reading, redaction, times, unread, vocabulary
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.mapping import KEYS
@@ -22,7 +22,9 @@ from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
-_MACROS = "".join(module.MACROS for module in (redaction, reading, times, messages, vocabulary))
+_MACROS = "".join(
+    module.MACROS for module in (redaction, reading, times, messages, vocabulary, unread)
+)
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();
 create or replace temp table pseudonyms (identifier varchar, pseudonym varchar);

@@ -17,15 +17,24 @@ from resources.sources.tables import PATH, folded, quoted
 from resources.sources.times import EARLIEST, LATEST, instant
 from resources.warehouse import Session, SqlError, text_literal
 
-# How a mapped expression is read, by field; the others are text.
-_TYPES = {
-    "price": "decimal(18, 4)",
-    "cost": "decimal(18, 4)",
-    "stock": "bigint",
-    "is_hidden": "boolean",
-    "repurchase_days": "integer",
-    "tags": "varchar[]",
-    "birth_year": "integer",
+# How what a mapped expression gives is read, by field, and as which type; the others are texts.
+_MONEY = "try_cast(read_money({said}, {currency}) as decimal(18, 4))"
+_READINGS = {
+    "price": ("decimal(18, 4)", _MONEY),
+    "cost": ("decimal(18, 4)", _MONEY),
+    "currency": ("varchar", "read_currency({said})"),
+    # Of what is weighed, whole units are left.
+    "stock": ("bigint", "try_cast(floor(read_quantity({said})) as bigint)"),
+    "is_hidden": ("boolean", "read_is_hidden({said})"),
+    "repurchase_days": ("integer", "read_days({said})"),
+    "tags": ("varchar[]", "read_tags({said})"),
+    "birth_year": ("integer", "try_cast({said} as integer)"),
+}
+# What a product's record cannot stand with: it might be shown, or sold, though it must not.
+_UNFIT = {
+    "currency": ("currency is null", "currency is not an ISO 4217 code"),
+    "stock": ("stock is null", "stock is not a number"),
+    "is_hidden": ("is_hidden is null", "is_hidden is neither true nor false"),
 }
 _TIMES = ("occurred_at", "sent_at", "received_at", "signed_up_at", "at")
 # The column of `staged` in which a field that names a person stands in clear.
@@ -40,7 +49,6 @@ def mapped(session: Session, source: Source, arrival: Arrival) -> str:
     Raises:
         ConfigError: an expression does not fit the file's columns.
     """
-    times = [name for name in _TIMES if name in source.map]
     told = {KEYS.get(name, name): _told(name, source) for name in FIELDS[source.entity]}
     if source.entity == "events":
         told["properties"] = ("properties", _properties(source))
@@ -56,17 +64,46 @@ def mapped(session: Session, source: Source, arrival: Arrival) -> str:
         fields += f", {_rest(session, source)} as envelope"
     line = "min(records.line)" if source.group_by else "records.line"
     said = f"select records.{PATH} as path, {line} as line, {fields} from {_records(source)}"
-    meant = ", ".join(f'{_instant(name, kinds[name], source)} as "{name}"' for name in times)
-    unread = ", ".join(f'cast("{name}" as varchar) as "said_{name}"' for name in times)
-    select = f"select *{f' replace ({meant}), {unread}' if times else ''} from ({said})"
+    read = [name for name in (*_TIMES, *_READINGS) if name in source.map]
+    select = f"select *{_meant(read, kinds, source)} from ({said})"
     if source.entity == "events" and "message_id" not in source.map:
         select = with_derived_ids(select)
-    left_out = ", ".join(["path", *(f'"said_{name}"' for name in times)])
+    counted = [name for name in read if name in _READINGS and name not in _UNFIT]
+    unread = ", ".join(
+        f'unread_field(\'{name}\', "said_{name}", "{name}" is not null)' for name in counted
+    )
+    left_out = ", ".join(["path", *(f'"said_{name}"' for name in read)])
     return (
         f"select mapped.path, {_reason(source)} as reason,"
         " case when reason is not null then cast(to_json(mapped) as varchar) end as payload,"
-        f" mapped.* exclude ({left_out}) from ({select}) as mapped"
+        f" mapped.* exclude ({left_out})"
+        f"{f', flatten([{unread}]) as unread' if counted else ''} from ({select}) as mapped"
     )
+
+
+def _meant(read: Sequence[str], kinds: Mapping[str, str], source: Source) -> str:
+    """SQL that puts what fields mean in place of what they say, which stays beside it."""
+    if not read:
+        return ""
+    meant = ", ".join(f'{_reading(name, kinds, source)} as "{name}"' for name in read)
+    said = ", ".join(f'cast({_text(name, kinds)} as varchar) as "said_{name}"' for name in read)
+    return f" replace ({meant}), {said}"
+
+
+def _reading(name: str, kinds: Mapping[str, str], source: Source) -> str:
+    if name in _TIMES:
+        return _instant(name, kinds, source)
+    if name == "tags" and kinds[name].endswith("[]"):
+        return "list_filter(cast(tags as varchar[]), lambda tag: trim(tag) <> '')"
+    currency = "getvariable('base_currency')"
+    if "currency" in source.map:
+        currency = f"coalesce(read_currency({_text('currency', kinds)}), {currency})"
+    return _READINGS[name][1].format(said=_text(name, kinds), currency=currency)
+
+
+def _text(name: str, kinds: Mapping[str, str]) -> str:
+    """What an expression gives, without the quotes of a JSON text."""
+    return f"({quoted(name)}->>'$')" if kinds[name] == "JSON" else quoted(name)
 
 
 def _records(source: Source) -> str:
@@ -78,9 +115,10 @@ def _records(source: Source) -> str:
 def _told(name: str, source: Source) -> tuple[str, str]:
     """Where a field's expression stands in sources.yaml, and SQL for what it gives."""
     key, given = f"map.{name}", source.map.get(name, "null")
-    if name in _TIMES:
-        return key, f"({given})" if name in source.map else "cast(null as timestamp)"
-    return key, f"try_cast(({given}) as {_TYPES.get(name, 'varchar')})"
+    kind = "timestamp" if name in _TIMES else _READINGS.get(name, ("", ""))[0]
+    if kind:
+        return key, f"({given})" if name in source.map else f"cast(null as {kind})"
+    return key, f"try_cast(({given}) as varchar)"
 
 
 def _properties(source: Source) -> str:
@@ -104,14 +142,14 @@ def _purpose(source: Source) -> str:
     return f"coalesce(try_cast(({given}) as varchar), '')" if given else "'marketing'"
 
 
-def _instant(name: str, kind: str, source: Source) -> str:
+def _instant(name: str, kinds: Mapping[str, str], source: Source) -> str:
     """SQL for a field of times, by the type that its expression has."""
-    column = quoted(name)
+    column, kind = quoted(name), kinds[name]
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"timezone('UTC', case when isfinite({column}) then {column} end)"
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         return instant(f"case when isfinite({column}) then {column} end", source.time_zone)
-    return f"utc(cast({column} as varchar))" if kind != "JSON" else f"utc({column}->>'$')"
+    return f"utc(cast({_text(name, kinds)} as varchar))"
 
 
 def _rest(session: Session, source: Source) -> str:
@@ -201,6 +239,16 @@ def _reason(source: Source) -> str:
         for name, is_required in FIELDS[source.entity].items()
         if is_required
     ]
+    if source.entity == "products":
+        cases += [
+            f"when {problem} and not says_nothing(\"said_{name}\") then '{words}'"
+            for name, (problem, words) in _UNFIT.items()
+            if name in source.map
+        ]
+        cases += [f"when {name} < 0 then '{name} is negative'" for name in ("price", "cost")]
+        cases.append(
+            "when kind not in ('product', 'content') then 'kind is neither product nor content'"
+        )
     cases += [
         f'when "{name}" < {EARLIEST} or "{name}" >= {LATEST}'
         f" then '{name} lies outside 1990 to 2100'"

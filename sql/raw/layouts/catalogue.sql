@@ -35,6 +35,7 @@ read as (
         -- Of what is weighed, whole units are left.
         try_cast(floor(read_quantity(stock_said)) as bigint) as stock,
         read_is_hidden(hidden_said) as is_hidden,
+        read_tags(f[7]) as tags,
         read_quantity(repurchase_said) as repurchase_days
     from said
 )
@@ -61,8 +62,7 @@ select
             repurchase_days is null or repurchase_days < 1 or repurchase_days > 36525
             or repurchase_days <> floor(repurchase_days)
         ) then 'repurchase_days is not a number of days'
-        when f[7] is not null and try_cast(try_cast(f[7] as json) as varchar[]) is null
-            then 'tags are not a list'
+        when tags is null and not says_nothing(f[7]) then 'tags are not a list'
     end as reason,
     case when reason is not null then text end as payload,
     f[1] as product_id,
@@ -71,7 +71,7 @@ select
     f[4] as description,
     f[5] as category,
     f[6] as brand,
-    coalesce(try_cast(try_cast(f[7] as json) as varchar[]), []) as tags,
+    coalesce(tags, []) as tags,
     price,
     currency,
     cost,
