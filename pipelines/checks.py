@@ -18,7 +18,7 @@ from assets.clean.contracts import (
     ORDERS,
 )
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
-from assets.raw.contracts import CONSENTS, LOADS, PRODUCTS, REJECTED_RECORDS
+from assets.raw.contracts import CONSENTS, LOADS, PRODUCTS, REJECTED_RECORDS, UNREAD_VALUES
 from assets.recommend.contracts import MODEL_METRICS
 from assets.social.contracts import COMMISSIONS, REFERRALS
 from assets.sql_asset import upstream_of
@@ -128,6 +128,27 @@ def every_record_is_accounted_for(warehouse: Warehouse) -> dg.AssetCheckResult:
             f"'{first['source']}': {first['n_records']} records, but {parts}; "
             "send the file again, or move warehouse.duckdb away to load everything anew"
         ),
+    )
+
+
+@dg.asset_check(asset=UNREAD_VALUES.asset_key, additional_deps=[LOADS.asset_key], pool="warehouse")
+def values_are_understood(shop: ShopConfig, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Of no optional field more values are there and not understood than the shop allows."""
+    limit = shop.declared.quality.unread_limit
+    with warehouse.connect() as session:
+        over = session.rows(read_sql("questions/values_not_read.sql"), {"limit": limit})
+    shown = "; ".join(
+        f"{field} in {n_unread:,} of {n_records:,} records of source '{source}', mostly {most!r}"
+        for source, field, n_unread, n_records, most in over
+    )
+    return dg.AssetCheckResult(
+        passed=not over,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"limit": limit, "fields_over_limit": len(over)},
+        description=f"there, but not understood, and left empty: {shown} (9 stands for any digit, a"
+        " for any letter); correct the expression in sources.yaml, or what the source sends"
+        if over
+        else None,
     )
 
 

@@ -58,6 +58,7 @@ def build_definitions(
         checks.reject_rate_is_within_limit,
         checks.every_record_is_accounted_for,
         checks.message_ids_tell_messages_apart,
+        checks.values_are_understood,
         checks.consents_are_understood,
         checks.currencies_have_rates,
         checks.orders_say_what_their_lines_do,

@@ -12,3 +12,12 @@ def findings(session: Session) -> Iterator[str]:
             f"{n_waiting:,} records of {source} wait for their time to come, "
             f"the last until {until:%Y-%m-%d %H:%M} UTC"
         )
+    for source, n_conflicting, *_ in session.rows(
+        read_sql("questions/conflicting_messages.sql"), {"limit": 0}
+    ):
+        yield (
+            f"{n_conflicting:,} records of {source} have another message's id, say something else,"
+            " and are kept aside in clean.duplicates"
+        )
+    for source, field, n_records, values in session.rows(read_sql("questions/unread_values.sql")):
+        yield f"{n_records:,} values of {field} in {source} are not understood: {values}"

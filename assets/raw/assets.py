@@ -32,6 +32,7 @@ BEGAN_TAG = "siyu/began_at"
 TABLES = RawTables(
     loads=contracts.LOADS,
     rejected=contracts.REJECTED_RECORDS,
+    unread=contracts.UNREAD_VALUES,
     addresses=contracts.ADDRESSES,
     by_entity={
         "events": contracts.EVENTS,

@@ -90,6 +90,23 @@ REJECTED_RECORDS = Contract(
     is_published=False,
 )
 
+UNREAD_VALUES = Contract(
+    schema="raw",
+    table="unread_values",
+    grain="file, field and value that was not taken",
+    key=("source", "path", "field", "value"),
+    columns=(
+        SOURCE,
+        PATH,
+        Column("field", "varchar", "The field of the record, or properties.… of an event"),
+        Column("value", "varchar", "What stood there, or its shape: 9 for digits, a for letters"),
+        Column("n_records", "bigint", "Records of the file that say it"),
+        LOAD_DATE,
+    ),
+    description="Values of optional fields that are there, and are not understood.",
+    is_published=False,
+)
+
 _PRODUCT = (
     PRODUCT_ID,
     Column("kind", "varchar", "product or content", accepts=("product", "content")),

@@ -142,6 +142,7 @@ class Quality(Declared):
 
     reject_limit: Share = 0.05
     conflict_limit: Share = 0.001
+    unread_limit: Share = 0.01
     skew_tolerance_seconds: Annotated[int, Field(gt=0)] = 300
     session_gap_minutes: Annotated[int, Field(gt=0)] = 30
     session_cap_days: Days = 3

@@ -12,7 +12,7 @@ import polars as pl
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources import messages, reading, redaction, times, unread, vocabulary
+from resources.sources import messages, reading, redaction, times, values, vocabulary
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.mapping import KEYS
@@ -23,7 +23,7 @@ from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
 _MACROS = "".join(
-    module.MACROS for module in (redaction, reading, times, messages, vocabulary, unread)
+    module.MACROS for module in (redaction, reading, times, messages, vocabulary, values)
 )
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();
@@ -39,13 +39,14 @@ class RawTables:
 
     loads: Contract
     rejected: Contract
+    unread: Contract
     addresses: Contract
     by_entity: Mapping[Entity, Contract]
 
     @property
     def all(self) -> tuple[Contract, ...]:
         """Every table, the ledger first."""
-        return (self.loads, self.rejected, self.addresses, *self.by_entity.values())
+        return (self.loads, self.rejected, self.unread, self.addresses, *self.by_entity.values())
 
 
 def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -119,12 +120,16 @@ def collect(
 
 @dataclass(frozen=True)
 class _Staged:
-    """A batch in the tables `staged` and `pseudonyms` of its session; `bad` are its rejects."""
+    """A batch in the tables `staged` and `pseudonyms` of its session; `bad` are its rejects.
+
+    `unread` are its optional values that are there and not understood.
+    """
 
     session: Session
     source: Source
     files: pl.DataFrame
     bad: pl.DataFrame
+    unread: pl.DataFrame
 
 
 def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _Staged:
@@ -142,7 +147,8 @@ def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _St
     _offer_pseudonyms(session, source.entity, names)
     bad = _rejected(session, batch)
     hashed = files.with_columns(pl.Series("sha256", batch.sha256, dtype=pl.String))
-    return _Staged(session, source, hashed, bad)
+    unread = values.count_unread(session)
+    return _Staged(session, source, hashed, bad, unread)
 
 
 def _staged_columns(session: Session) -> set[str]:
@@ -324,6 +330,9 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
         if source.entity == "members":
             session.insert(tables.addresses, read_sql("raw/addresses.sql"), parameters)
         session.insert(tables.rejected, read_sql("raw/rejected_records.sql"), parameters)
+        if len(staged.unread):
+            with session.offering(unread=staged.unread):
+                session.insert(tables.unread, read_sql("raw/unread_values.sql"), parameters)
         session.insert(tables.loads, "select * from ledger")
     session.execute("drop table staged")
 

@@ -50,8 +50,7 @@ select
     case when has_suspect_columns then redacted_text(cleared.locale) else cleared.locale end
         as locale,
     zones.name as time_zone,
-    case when has_suspect_columns then redacted_text(cleared.country) else cleared.country end
-        as country,
+    read_country(cleared.country) as country,
     case when has_suspect_columns then redacted_text(cleared.channel) else cleared.channel end
         as channel,
     cleared.properties,

@@ -9,7 +9,7 @@ select
     staged.signed_up_at,
     redacted_text(staged.locale) as locale,
     zones.name as time_zone,
-    redacted_text(staged.country) as country,
+    read_country(staged.country) as country,
     staged.birth_year - staged.birth_year % 5 as birth_year_band,
     redacted_text(staged.channel) as channel,
     list_sort(list_transform(coalesce(staged.addresses, []), lambda entry: entry.channel))

@@ -18,12 +18,19 @@ _NUMBERS = "price|quantity|revenue|total|subtotal"
 _IN_TEXT = rf'"(?:{_NUMBERS})"\s*:\s*"'
 _NOT_PLAIN = rf'{_IN_TEXT}(?:[^0-9"-]|-?[0-9.]+[^0-9."])'
 _PAIR = rf'"({_NUMBERS})"\s*:\s*"((?:[^"\\]|\\.)*)"'
+# Texts that are one of a kind of code, by field.
+_CODES = {
+    "country": r"\s*[A-Za-z]{2}\s*",
+    "locale": r"\s*[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*(?:\.[A-Za-z0-9-]+)?\s*",
+}
 # `read_tags` takes a list as JSON, Python or PostgreSQL writes it, or words with marks between.
 MACROS = rf"""
 create or replace temp macro says_nothing(said) as
     coalesce(regexp_full_match(said, {text_literal(_NOTHING)}), true);
 create or replace temp macro unread_field(field, said, is_read) as
     case when is_read or says_nothing(said) then [] else [{{'field': field, 'said': said}}] end;
+create or replace temp macro read_country(said) as
+    case when regexp_full_match(said, {text_literal(_CODES["country"])}) then upper(trim(said)) end;
 create or replace temp macro shape(said) as
     regexp_replace(regexp_replace(said[:40], '\p{{N}}', '9', 'g'), '\p{{L}}', 'a', 'g');
 create or replace temp macro read_days(said) as
@@ -68,11 +75,6 @@ create or replace temp macro unread_numbers(said) as
         }}
     );
 """
-# Texts that are one of a kind of code, by field.
-_CODES = {
-    "country": r"\s*[A-Za-z]{2}\s*",
-    "locale": r"\s*[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*(?:\.[A-Za-z0-9-]+)?\s*",
-}
 _SCHEMA = {"path": pl.String, "field": pl.String, "value": pl.String, "n_records": pl.Int64}
 
 
