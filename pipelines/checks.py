@@ -358,6 +358,7 @@ def value_is_independent_of_frequency(
     asset=PUSH_LIST.asset_key,
     additional_deps=[
         MEMBERS.asset_key,
+        MEMBER_ADDRESSES.asset_key,
         ASSIGNMENTS.asset_key,
         CAPS.asset_key,
         PRODUCTS.asset_key,

@@ -79,19 +79,21 @@ class Vault(dg.ConfigurableResource[Any]):
         )
         self.store(Addresses(source, paths, nothing))
 
-    def addresses(self, channel: str, identifiers: Sequence[str]) -> dict[str, str]:
-        """The latest address on a channel of each identifier that has one, in clear.
+    def addresses(self, channel: str, records: pl.DataFrame) -> dict[str, str]:
+        """The addresses on a channel that member records gave, in clear, by identifier.
+
+        Columns of `records`: identifier, source, path, line; of an identifier one record.
 
         Raises:
             SecretError: the vault was made with another secret.
         """
         keys = self.keyring.unlock()
-        wanted = pl.DataFrame({"identifier": list(identifiers)}, schema={"identifier": pl.String})
+        wanted = records.select("identifier", "source", "path", "line")
         with self._connect() as session, session.offering(wanted=wanted):
             found = session.rows(
-                "select identifier, sealed from addresses semi join wanted using (identifier)"
-                " where channel = $channel qualify row_number() over (partition by identifier"
-                " order by load_date desc, source desc, path desc, line desc) = 1",
+                "select identifier, sealed from addresses"
+                " semi join wanted using (identifier, source, path, line)"
+                " where channel = $channel",
                 {"channel": channel},
             )
         return {

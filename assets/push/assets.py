@@ -304,7 +304,7 @@ push_list = sql_asset(contracts.PUSH_LIST, keeps_history_by="run_date = $run_dat
 @dg.asset(
     key=OUTBOX,
     deps=[
-        clean.IDENTITIES.asset_key,
+        clean.MEMBER_ADDRESSES.asset_key,
         clean.MEMBERS.asset_key,
         contracts.ASSIGNMENTS.asset_key,
         contracts.CAPS.asset_key,
@@ -344,9 +344,7 @@ def outbox(
             f"{forbidden[0][0]}; nothing is exported until it is made anew"
         )
     lists = {
-        channel: addressed(
-            of_channel, vault.addresses(channel, of_channel["identifier"].unique().to_list())
-        )
+        channel: addressed(of_channel, vault.addresses(str(channel), of_channel))
         for (channel,), of_channel in messages.partition_by(
             "channel", as_dict=True, maintain_order=True
         ).items()
@@ -367,14 +365,15 @@ def outbox(
     )
 
 
-# A member who is known by several user ids has an address under one of them at least.
+# The address is asked for under the very record that consent, caps and arms were told by.
 _MESSAGES = """
 select
-    dedupe_key, campaign_id, channel, locale, template, variables, send_at, expires_at, identifier
+    dedupe_key, campaign_id, channel, locale, template, variables, send_at, expires_at,
+    identifier, source, path, line
 from push.push_list
-join clean.identities using (member_id)
-where run_date = $run_date and kind = 'user_id'
-order by send_at, dedupe_key, identifier
+join clean.member_addresses using (member_id, channel)
+where run_date = $run_date
+order by send_at, dedupe_key
 """
 
 
@@ -387,9 +386,7 @@ def addressed(messages: pl.DataFrame, addresses: Mapping[str, str]) -> pl.DataFr
         {"identifier": list(addresses), "address": list(addresses.values())},
         schema={"identifier": pl.String, "address": pl.String},
     )
-    reachable = messages.join(known, on="identifier", maintain_order="left").unique(
-        "dedupe_key", keep="first", maintain_order=True
-    )
+    reachable = messages.join(known, on="identifier", maintain_order="left")
     return with_text(reachable).select(
         "dedupe_key",
         "campaign_id",

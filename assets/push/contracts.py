@@ -12,6 +12,7 @@ REASONS = (
     "suppressed",
     "no address",
     "not in audience",
+    "shared address",
     "holdout",
     "frequency cap",
     "quiet hours",
@@ -144,8 +145,8 @@ ELIGIBILITY = Contract(
         RULE,
     ),
     description=(
-        "The gates before the arm: erasure, consent, suppression, address, audience. Whom a "
-        "text has nothing to say to counts as outside the audience."
+        "The gates before the arm: erasure, consent, suppression, address, audience, and one "
+        "member for each address. Whom a text has nothing to say to counts as outside the audience."
     ),
 )
 
@@ -158,7 +159,7 @@ ASSIGNMENTS = Contract(
         CAMPAIGN_ID,
         MEMBER_ID,
         VERSION,
-        Column("bucket", "integer", "0 to 9999, from a salted hash of the member"),
+        Column("bucket", "integer", "0 to 9999, from a salted hash; of an address the first one's"),
         Column("arm", "varchar", "holdout, or the variant's name"),
         share("propensity", "Probability of this arm"),
         Column("assigned_at", "timestamp", "As-of instant of the run that assigned", unit="UTC"),

@@ -3,6 +3,8 @@
 -- turns by priority, then campaign_id; in each, everybody passes all gates before the next one
 -- begins, so a cap counts what was really sent, and only what is sent costs budget.
 -- Slot: her calendar date of the message; caps look back over whole slots.
+-- Caps and slots hold per address: what was sent on a channel counts for everybody who now has the
+-- address there, in earlier runs and in this one.
 with recursive campaigns as (
     select
         campaign_id, version, channel, unit_cost, budget, send_hour, quiet_from_hour,
@@ -33,6 +35,30 @@ history as (
     select member_id, campaign_id, channel, cast(slot as date) as slot
     from push.decisions
     where outcome = 'sent' and run_date < $run_date and run_date >= $run_date - 31
+),
+addresses as (
+    select member_id, channel, address_hash from clean.member_addresses
+),
+shared as (
+    select member_id, channel, address_hash
+    from addresses
+    qualify count(*) over (partition by channel, address_hash) > 1
+),
+mail as (
+    select
+        history.campaign_id, history.channel, history.slot, addresses.address_hash, count(*) as n
+    from history
+    join addresses using (member_id, channel)
+    group by history.campaign_id, history.channel, history.slot, addresses.address_hash
+),
+received as (
+    select addresses.member_id, mail.campaign_id, mail.channel, mail.slot, mail.n
+    from mail
+    join addresses using (channel, address_hash)
+    union all
+    select member_id, campaign_id, channel, slot, 1 as n
+    from history
+    anti join addresses using (member_id, channel)
 ),
 candidates as (
     select
@@ -121,16 +147,16 @@ remembered as (
         open.member_id,
         caps.counts,
         caps.rule,
-        caps.messages - count(*) filter (
-            where history.slot > open.slot - caps.days
+        caps.messages - coalesce(cast(sum(received.n) filter (
+            where received.slot > open.slot - caps.days
             and case caps.counts
                 when 'all' then true
-                when 'channel' then history.channel = campaigns.channel
-                else history.campaign_id = open.campaign_id
+                when 'channel' then received.channel = campaigns.channel
+                else received.campaign_id = open.campaign_id
             end
-        ) as room
+        ) as bigint), 0) as room
     from open
-    join history on history.member_id = open.member_id
+    join received on received.member_id = open.member_id
     join campaigns on campaigns.campaign_id = open.campaign_id
     join caps on caps.campaign_id = open.campaign_id
     group by open.campaign_id, open.member_id, caps.counts, caps.rule, caps.messages
@@ -159,7 +185,7 @@ unremembered as (
     group by campaign_id
 ),
 taken as (
-    select distinct member_id, channel, slot, true as is_taken from history
+    select distinct member_id, channel, slot, true as is_taken from received
 ),
 contenders as (
     select
@@ -188,7 +214,7 @@ contenders as (
         and taken.channel = campaigns.channel
         and taken.slot = open.slot
 ),
--- sent_on: the channels on which she gets a message in this run, so far.
+-- sent_on: the channels on which a message reaches the member's address in this run, so far.
 turns as (
     select
         cast(0 as bigint) as turn,
@@ -214,7 +240,18 @@ turns as (
             else 'sent'
         end as reason,
         shut_cap as rule,
-        case when reason = 'sent' then list_append(sent_on, channel) else sent_on end as sent_on
+        case
+            when reason = 'sent' then list_append(sent_on, channel)
+            when address_hash is not null and bool_or(
+                campaign_id is not null
+                and shut_cap is null
+                and send_at is not null
+                and not coalesce(unit_cost * (n_ahead + 1) > budget, false)
+                and not is_taken
+            ) over (partition by address_hash)
+                then list_append(sent_on, channel)
+            else sent_on
+        end as sent_on
     from (
         select
             *,
@@ -231,24 +268,26 @@ turns as (
                 turns.turn + 1 as turn,
                 turns.member_id,
                 turns.sent_on,
+                shared.address_hash,
                 contenders.campaign_id,
-                contenders.channel,
+                campaigns.channel,
                 contenders.unit_cost,
                 contenders.budget,
                 contenders.send_at,
                 contenders.expected_value,
                 case
                     when own_room <= 0 then own_cap
-                    when channel_room <= cast(list_contains(sent_on, channel) as bigint)
+                    when channel_room <= cast(list_contains(sent_on, campaigns.channel) as bigint)
                         then channel_cap
                     when room <= len(sent_on) then cap
                 end as shut_cap,
-                contenders.is_taken or list_contains(sent_on, channel) as is_taken
+                contenders.is_taken or list_contains(sent_on, campaigns.channel) as is_taken
             from turns
+            join campaigns on campaigns.turn = turns.turn + 1
             left join contenders
-                on contenders.member_id = turns.member_id
-                and contenders.turn = turns.turn + 1
-            where turns.turn < (select max(turn) from campaigns)
+                on contenders.member_id = turns.member_id and contenders.turn = campaigns.turn
+            left join shared
+                on shared.member_id = turns.member_id and shared.channel = campaigns.channel
         )
     )
 ),

@@ -5,6 +5,17 @@ with newest as (
 messages as (
     select * from push.push_list join newest using (run_date)
 ),
+-- Every message with every member whom its address reaches.
+inboxes as (
+    select member_id, channel, address_hash from clean.member_addresses
+),
+reached as (
+    select messages.dedupe_key, messages.channel, others.member_id
+    from messages
+    join inboxes using (member_id, channel)
+    join inboxes as others
+        on others.channel = inboxes.channel and others.address_hash = inboxes.address_hash
+),
 without_consent as (
     select messages.dedupe_key
     from messages
@@ -12,8 +23,21 @@ without_consent as (
     where not list_contains(members.consented_channels, messages.channel)
         or not list_contains(members.addressable_channels, messages.channel)
         or members.is_minor
+    union
+    select reached.dedupe_key
+    from reached
+    join clean.members as members using (member_id)
+    where list_contains(members.withdrawn_channels, reached.channel) or members.is_minor
 ),
 twice_in_a_slot as (
+    select min(messages.dedupe_key) as dedupe_key
+    from messages
+    left join inboxes using (member_id, channel)
+    group by
+        coalesce(inboxes.address_hash, cast(messages.member_id as varchar)), messages.channel,
+        messages.slot
+    having count(*) > 1
+    union
     select min(dedupe_key) as dedupe_key
     from push.push_list
     group by member_id, channel, slot
@@ -25,11 +49,21 @@ held_out as (
     join push.assignments as assignments using (campaign_id, member_id)
     where assignments.arm = 'holdout'
 ),
+received as (
+    select member_id, dedupe_key, campaign_id, channel, slot
+    from push.push_list
+    union
+    select others.member_id, sent.dedupe_key, sent.campaign_id, sent.channel, sent.slot
+    from push.push_list as sent
+    join inboxes using (member_id, channel)
+    join inboxes as others
+        on others.channel = inboxes.channel and others.address_hash = inboxes.address_hash
+),
 over_a_cap as (
     select distinct messages.dedupe_key
     from messages
     join push.caps as caps on caps.campaign_id = messages.campaign_id
-    join push.push_list as sent
+    join received as sent
         on sent.member_id = messages.member_id
         and cast(sent.slot as date) <= cast(messages.slot as date)
         and cast(sent.slot as date) > cast(messages.slot as date) - caps.days

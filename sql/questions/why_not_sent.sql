@@ -7,8 +7,9 @@ counted as (
         campaign_id,
         list_position(
             [
-                'erased', 'no consent', 'suppressed', 'no address', 'not in audience', 'holdout',
-                'frequency cap', 'quiet hours', 'budget', 'lost arbitration', 'sent'
+                'erased', 'no consent', 'suppressed', 'no address', 'not in audience',
+                'shared address', 'holdout', 'frequency cap', 'quiet hours', 'budget',
+                'lost arbitration', 'sent'
             ],
             reason
         ) as gate,

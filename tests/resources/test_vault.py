@@ -1,4 +1,4 @@
-"""The vault: sealed on disk, latest address wins, never with another secret."""
+"""The vault: sealed on disk, the address of the record asked for, never with another secret."""
 
 import datetime as dt
 from pathlib import Path
@@ -34,18 +34,27 @@ def incoming(path: str, day: int, **addresses: str) -> Addresses:
     return Addresses("members", [path], rows)
 
 
-def test_the_latest_address_wins_whatever_the_order_of_loading(vault: Vault) -> None:
+def given_by(*records: tuple[str, str, int]) -> pl.DataFrame:
+    """Records that gave an address: identifier, path, line."""
+    return pl.DataFrame(records, schema=["identifier", "path", "line"], orient="row").with_columns(
+        pl.lit("members").alias("source")
+    )
+
+
+def test_an_address_is_that_of_the_record_that_is_asked_for(vault: Vault) -> None:
     vault.store(incoming("b", 2, ann="19900000002"))
     vault.store(incoming("a", 1, ann="19900000001", bea="19900000003"))
-    found = vault.addresses("sms", ["ann", "bea", "nobody"])
-    assert found == {"ann": "19900000002", "bea": "19900000003"}
-    assert vault.addresses("email", ["ann"]) == {}
+    asked = given_by(("ann", "a", 1), ("bea", "a", 2), ("nobody", "a", 1))
+    assert vault.addresses("sms", asked) == {"ann": "19900000001", "bea": "19900000003"}
+    assert vault.addresses("sms", given_by(("ann", "b", 1))) == {"ann": "19900000002"}
+    assert vault.addresses("email", asked) == {}
 
 
 def test_a_changed_file_replaces_what_it_gave(vault: Vault) -> None:
     vault.store(incoming("a", 1, ann="19900000001", bea="19900000003"))
     vault.store(incoming("a", 1, bea="19900000004"))
-    assert vault.addresses("sms", ["ann", "bea"]) == {"bea": "19900000004"}
+    asked = given_by(("ann", "a", 1), ("bea", "a", 1))
+    assert vault.addresses("sms", asked) == {"bea": "19900000004"}
 
 
 def test_no_address_stands_in_clear_and_only_the_owner_reads(vault: Vault) -> None:

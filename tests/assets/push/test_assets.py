@@ -126,9 +126,19 @@ def filled(tables, warehouse):
     tables.given(raw.LOADS, [{"load_date": LOAD_DATE}])
     tables.given(clean.MEMBERS, members)
     tables.given(
-        clean.IDENTITIES,
-        [{"identifier": f"u{number}", "kind": "user_id", "member_id": number} for number in (1, 2)]
-        + [{"identifier": "device", "kind": "anonymous_id", "member_id": 1}],
+        clean.MEMBER_ADDRESSES,
+        [
+            {
+                "member_id": number,
+                "channel": "email",
+                "address_hash": f"h{number}",
+                "identifier": f"u{number}",
+                "source": "members",
+                "path": "m",
+                "line": number,
+            }
+            for number in (1, 2)
+        ],
     )
     tables.given(value.LIFECYCLE, [{"member_id": number, "stage": "active"} for number in (1, 2)])
     tables.given(

@@ -25,6 +25,7 @@ KEEPS = {
 JANUARY = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
 WORLD = (
     clean.MEMBERS,
+    clean.MEMBER_ADDRESSES,
     features.MEMBERS,
     value.CLV,
     contracts.CAMPAIGNS,
@@ -98,6 +99,12 @@ class World:
             self.insert(features.MEMBERS, member_id=member_id, best_hour=best_hour)
         if worth is not None:
             self.insert(value.CLV, member_id=member_id, predicted_clv=worth)
+
+    def address(self, address_hash: str, *members: int, channel: str = "sms") -> None:
+        """Members have an address, on a channel."""
+        for member_id in members:
+            row = {"member_id": member_id, "channel": channel, "address_hash": address_hash}
+            self.insert(clean.MEMBER_ADDRESSES, **row)
 
     def sent(
         self, member_id: int, slot: dt.date, campaign_id: str = "spring", channel: str = "sms"

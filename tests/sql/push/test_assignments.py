@@ -126,3 +126,24 @@ def test_only_the_eligible_are_assigned(world):
     split(world, ("treatment", 10_000))
     world.insert(contracts.ELIGIBILITY, campaign_id="spring", member_id=1, reason="not in audience")
     assert world.run(contracts.ASSIGNMENTS, DAY) == []
+
+
+def test_who_shares_an_address_takes_over_its_arm(world):
+    for name, channel in (("spring", "sms"), ("mail", "email")):
+        world.campaign(name, channel=channel)
+    split(world, ("holdout", 5000), ("treatment", 5000))
+    eligible(world, range(40))
+    first = {row["member_id"]: row for row in world.run(contracts.ASSIGNMENTS, DAY)}
+    for number in range(40):
+        world.address(f"h{number}", number, 100 + number)
+        world.address(f"h{number}", 200 + number, channel="email")
+    eligible(world, [*range(100, 140), *range(200, 240)])
+    rows = {
+        row["member_id"]: row
+        for row in world.run(contracts.ASSIGNMENTS, DAY + dt.timedelta(days=1))
+    }
+    drawn = ("bucket", "arm", "propensity")
+    for number in range(40):
+        assert rows[number] == first[number]
+        assert [rows[100 + number][n] for n in drawn] == [first[number][n] for n in drawn]
+    assert any(rows[200 + n]["arm"] != first[n]["arm"] for n in range(40))

@@ -23,7 +23,7 @@ def verdict(tables):
     """Reason and rule for a member with the given differences from one whom no gate stops."""
 
     def decide(is_selected=True, needs=(), missing=(), **differences):
-        for contract in (clean.MEMBERS, *INPUTS):
+        for contract in (clean.MEMBERS, clean.MEMBER_ADDRESSES, *INPUTS):
             tables.given(contract)
             tables.session.execute(f"delete from {contract.name}")
         tables.given(clean.MEMBERS, [{**ME, "time_zone": "Asia/Shanghai", **differences}])
@@ -120,6 +120,7 @@ def test_every_identified_member_is_a_candidate_of_every_running_campaign(tables
     )
     tables.given(contracts.AUDIENCES, [{"campaign_id": "a", "member_id": 2}])
     tables.given(contracts.VARIABLES)
+    tables.given(clean.MEMBER_ADDRESSES)
     rows = tables.run(contracts.ELIGIBILITY, LOAD_DATE)
     assert [(row["campaign_id"], row["member_id"], row["reason"]) for row in rows] == [
         ("a", 1, "not in audience"),
@@ -130,6 +131,72 @@ def test_every_identified_member_is_a_candidate_of_every_running_campaign(tables
 
 
 def test_nobody_gives_an_empty_table(tables):
-    for contract in (clean.MEMBERS, *INPUTS):
+    for contract in (clean.MEMBERS, clean.MEMBER_ADDRESSES, *INPUTS):
         tables.given(contract)
     assert tables.run(contracts.ELIGIBILITY, LOAD_DATE) == []
+
+
+@pytest.fixture
+def at_one_address(tables):
+    """Reasons and rules of members 1, 2, … who have one phone number, by their differences."""
+
+    def decide(*differences, selected=None):
+        tables.given(
+            clean.MEMBERS,
+            [
+                {**ME, "member_id": number, "time_zone": "Asia/Shanghai", **each}
+                for number, each in enumerate(differences, 1)
+            ],
+        )
+        members = range(1, len(differences) + 1)
+        address = {"channel": "sms", "address_hash": "h"}
+        tables.given(clean.MEMBER_ADDRESSES, [{"member_id": n, **address} for n in members])
+        for campaign_id, channel in (("spring", "sms"), ("mail", "email")):
+            tables.given(
+                contracts.CAMPAIGNS,
+                [{"campaign_id": campaign_id, "channel": channel, "is_running": True}],
+            )
+        for member_id in members if selected is None else selected:
+            for campaign_id in ("spring", "mail"):
+                row = {"campaign_id": campaign_id, "member_id": member_id}
+                tables.given(contracts.AUDIENCES, [row])
+        tables.given(contracts.VARIABLES)
+        rows = tables.run(contracts.ELIGIBILITY, LOAD_DATE)
+        found = [(row["reason"], row["rule"]) for row in rows if row["campaign_id"] == "spring"]
+        others = {row["reason"] for row in rows if row["campaign_id"] == "mail"}
+        return found, others
+
+    return decide
+
+
+EMAIL = {"consented_channels": ["email", "sms"]}
+
+
+def test_one_member_stands_for_an_address(at_one_address):
+    assert at_one_address(EMAIL, EMAIL, EMAIL) == (
+        [
+            (None, None),
+            *[("shared address", "another member stands for the address")] * 2,
+        ],
+        {None},
+    )
+
+
+def test_who_is_stopped_does_not_stand_for_the_address(at_one_address):
+    found, _ = at_one_address({"consented_channels": []}, {}, {}, selected=[1, 3])
+    assert [reason for reason, _ in found] == ["no consent", "not in audience", None]
+
+
+def test_who_withdraws_shuts_the_channel_of_the_address_for_all(at_one_address):
+    withdrawn = {"consented_channels": ["email"], "withdrawn_channels": ["sms"]}
+    assert at_one_address(EMAIL, withdrawn) == (
+        [("no consent", "withdrawn by another member of the address"), ("no consent", None)],
+        {None},
+    )
+
+
+def test_who_shares_an_address_with_a_minor_is_suppressed(at_one_address):
+    assert at_one_address(EMAIL, EMAIL | {"is_minor": True})[0] == [
+        ("suppressed", "a minor has the address too"),
+        ("suppressed", "minor"),
+    ]
