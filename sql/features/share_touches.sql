@@ -5,29 +5,40 @@
 -- A link's code stays in the address, so every page of a visit may repeat it: of a session's pages
 -- with the same code in a row only the first counts as a click. A code longer than $max_code_length
 -- is no code of ours; what has no other claim to be here is left out.
-with events as (
+-- order_id: as clean.orders has it, where a number is used for several orders.
+with numbers as (
     select
-        message_id,
-        member_id,
-        visitor_id,
-        is_logged_in,
-        session_id,
-        event_name,
-        is_deliberate,
-        product_id,
-        order_id,
-        channel,
-        occurred_at,
-        event_date,
-        group_id,
-        case when length(share_code) <= $max_code_length then share_code end as share_code
-    from clean.events
+        e.message_id,
+        n.order_id
+    from clean.order_numbers as n
+    join clean.order_events as e
+        on e.namespace = n.namespace and e.order_number = n.order_number
+),
+
+events as (
+    select
+        e.message_id,
+        e.member_id,
+        e.visitor_id,
+        e.is_logged_in,
+        e.session_id,
+        e.event_name,
+        e.is_deliberate,
+        e.product_id,
+        coalesce(n.order_id, e.order_id) as order_id,
+        e.channel,
+        e.occurred_at,
+        e.event_date,
+        e.group_id,
+        case when length(e.share_code) <= $max_code_length then e.share_code end as share_code
+    from clean.events as e
+    left join numbers as n on n.message_id = e.message_id
     where
-        (share_code is not null or group_id is not null)
-        and member_id is not null
-        and not is_bot
-        and not is_test
-        and event_date < $run_date
+        (e.share_code is not null or e.group_id is not null)
+        and e.member_id is not null
+        and not e.is_bot
+        and not e.is_test
+        and e.event_date < $run_date
 ),
 
 kinds as (

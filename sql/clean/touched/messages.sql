@@ -187,12 +187,12 @@ goods as (
         group_id, campaign_id, products, revenue, subtotal, total, discount, shipping, tax,
         has_amount,
         case
-            when discount > 0 and abs(
-                revenue - discount - coalesce(
-                    subtotal,
-                    case when shipping is not null or tax is not null then net_total end
+            when abs(discount) > 0 and abs(
+                revenue - abs(discount) - coalesce(
+                    case when shipping is not null or tax is not null then net_total end,
+                    subtotal
                 )
-            ) < 6e-3 then revenue - discount
+            ) < 6e-3 then revenue - abs(discount)
             else coalesce(revenue, subtotal, net_total, other_value)
         end as goods
     from netted

@@ -30,6 +30,8 @@ def touches(tables):
             for number, event in enumerate(events)
         ]
         tables.given(clean.EVENTS, rows)
+        tables.given(clean.ORDER_EVENTS, [{"message_id": "m0", "order_number": "7"}])
+        tables.given(clean.ORDER_NUMBERS, [{"order_number": "7", "order_id": "till:7"}])
         found = tables.run(SHARE_TOUCHES, LOAD_DATE, **parameters)
         assert tables.offending(SHARE_TOUCHES) == {}
         return {row["message_id"]: row for row in found}
@@ -114,3 +116,9 @@ def test_a_message_with_the_link_in_it_is_no_click(touches):
         {"event_name": "Signed Up", "share_code": "c", "is_deliberate": False},
     )
     assert {name: row["kind"] for name, row in found.items()} == {"m1": "click"}
+
+
+def test_an_order_is_called_as_clean_orders_calls_it(touches):
+    about = {"event_name": "Order Completed", "group_id": "g"}
+    found = touches({**about, "order_id": "7"}, {**about, "order_id": "8"})
+    assert [row["order_id"] for row in found.values()] == ["till:7", "8"]
