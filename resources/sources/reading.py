@@ -181,7 +181,10 @@ create or replace temp macro read_is_hidden(said) as
 """
 
 # Keys of events that clean reads as numbers.
-_MONEY = ("price", "revenue", "total", "subtotal", "discount", "shipping", "tax", "value", "amount")
+_MONEY = (
+    *("price", "revenue", "total", "subtotal", "discount", "shipping", "tax", "value", "amount"),
+    "refund_amount",
+)
 _QUANTITY = "quantity"
 _KEY = rf'"(?:{"|".join(_MONEY)}|{_QUANTITY}|currency)"\s*:\s*'
 _TEXT = r'"(?:[^"\\]|\\.)*"'

@@ -15,7 +15,7 @@
 -- by way of ten, which takes off the error of binary fractions, so that every engine rounds alike.
 -- amount: price times quantity, else what an order event says that its products brought (goods): its
 -- revenue, less the discount where what else it says shows that the discount is still in it; else its
--- subtotal; else its total less shipping and tax; else its value.
+-- subtotal; else its total less shipping and tax; else its value, refund_amount or amount.
 -- quantity: 1 where a product comes without one, but 0 where a refund tells money alone; NULL where
 -- it is told and cannot be read.
 -- order_id: a completed order without one goes by its message. is_test: an order event that says
@@ -155,14 +155,18 @@ parsed as (
         case when event_name like 'Order %' then
             cast(try_cast(get_json_object(properties, '$.tax') as decimal(28, 10)) as double)
         end as tax,
-        case when event_name like 'Order %' then
-            cast(try_cast(get_json_object(properties, '$.value') as decimal(28, 10)) as double)
-        end as other_value,
+        case when event_name like 'Order %' then cast(coalesce(
+            try_cast(get_json_object(properties, '$.value') as decimal(28, 10)),
+            try_cast(get_json_object(properties, '$.refund_amount') as decimal(28, 10)),
+            try_cast(get_json_object(properties, '$.amount') as decimal(28, 10))
+        ) as double) end as other_value,
         case when event_name like 'Order %' then coalesce(
             nullif(get_json_object(properties, '$.revenue'), ''),
             nullif(get_json_object(properties, '$.subtotal'), ''),
             nullif(get_json_object(properties, '$.total'), ''),
-            nullif(get_json_object(properties, '$.value'), '')
+            nullif(get_json_object(properties, '$.value'), ''),
+            nullif(get_json_object(properties, '$.refund_amount'), ''),
+            nullif(get_json_object(properties, '$.amount'), '')
         ) is not null end as has_amount,
         case when event_name like 'Order %'
             then get_json_object(properties, '$.products')
