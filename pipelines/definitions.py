@@ -17,6 +17,7 @@ from pipelines.catalogue import STAGES, contracts  # noqa: E402
 from pipelines.jobs import JOBS  # noqa: E402
 from pipelines.schedules import schedules  # noqa: E402
 from pipelines.sensors import after_upstream_sensor, landing_files  # noqa: E402
+from resources.config.attributes import check_attributes  # noqa: E402
 from resources.config.campaigns import check_channels, load_campaigns  # noqa: E402
 from resources.config.funnels import load_funnels  # noqa: E402
 from resources.config.shop import load_shop  # noqa: E402
@@ -48,7 +49,7 @@ def build_definitions(
         ConfigError: the shop's configuration is wrong.
     """
     shop = load_shop(config)
-    load_sources(config)
+    check_attributes(config, shop, load_sources(config).sources)
     check_channels(config, load_campaigns(config), shop.consent)
     load_funnels(config)
     place = Home(path=str(home))

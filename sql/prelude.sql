@@ -20,3 +20,5 @@ create or replace temp macro to_utc_timestamp(t, z) as timezone('UTC', timezone(
 create or replace temp macro sort_array(l) as list_sort(l);
 create or replace temp macro collect_set(x) as
     coalesce(list(distinct x) filter (where x is not null), []);
+create or replace temp macro json_object_keys(j) as case when json_valid(j) then json_keys(j) end;
+create or replace temp macro array_join(l, s) as array_to_string(l, s);

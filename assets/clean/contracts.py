@@ -177,6 +177,19 @@ MEMBER_ADDRESSES = Contract(
     is_published=False,
 )
 
+MEMBER_ATTRIBUTES = Contract(
+    schema="clean",
+    table="member_attributes",
+    grain="member and attribute of the member's own",
+    key=("member_id", "attribute"),
+    columns=(
+        MEMBER_ID,
+        Column("attribute", "varchar", "Its name, as the source maps it"),
+        Column("value", "varchar", "The newest that a record of the member gives, as text"),
+    ),
+    description="What the shop knows of members beside the columns of clean.members.",
+)
+
 MEMBERS = Contract(
     schema="clean",
     table="members",
@@ -201,6 +214,7 @@ MEMBERS = Contract(
         Column("consented_channels", "varchar[]", "Channels on which marketing is allowed, sorted"),
         Column("withdrawn_channels", "varchar[]", "Channels that the member has shut, sorted"),
         Column("addressable_channels", "varchar[]", "Channels with an address in the vault"),
+        Column("attributes", "varchar", "JSON of clean.member_attributes"),
         Column("first_seen_at", "timestamp", "First sign of her", unit="UTC", nullable=True),
         Column("last_seen_at", "timestamp", "Last sign of her", unit="UTC", nullable=True),
     ),

@@ -37,6 +37,7 @@ TABLES = (
     contracts.ORDERS,
     contracts.PRODUCT_COSTS,
     contracts.MEMBER_ADDRESSES,
+    contracts.MEMBER_ATTRIBUTES,
     contracts.MEMBERS,
     contracts.LOADS,
 )
@@ -85,6 +86,7 @@ def rewrite(session: Session, given: Mapping[str, object]) -> Rewritten:
     _rewrite_orders(work)
     work.find("touched/members", "touched_members")
     work.replace(contracts.MEMBER_ADDRESSES, ["member_id"], "touched_members")
+    work.replace(contracts.MEMBER_ATTRIBUTES, ["member_id"], "touched_members")
     work.replace(contracts.MEMBERS, ["member_id"], "touched_members")
     work.replace(contracts.LOADS, ["source", "path"], "waiting_files")
     session.execute("update clean.loads set as_of = $as_of where as_of < $as_of", parameters)

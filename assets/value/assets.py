@@ -3,16 +3,16 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import dagster as dg
 import polars as pl
 
-from assets.clean.contracts import MEMBERS
+from assets.clean.contracts import MEMBER_ATTRIBUTES, MEMBERS
 from assets.sql_asset import described, report, sql_asset, upstream_of
 from assets.value import contracts
 from resources.config.funnels import load_funnels
-from resources.config.shop import Clv
+from resources.config.shop import Clv, MemberColumn, attribute_of
 from resources.shop import ShopConfig
 from resources.warehouse import Session, Warehouse, read_sql
 
@@ -28,7 +28,8 @@ select member_id, nth, step, occurred_at, is_newest
 from features.funnel_events
 where funnel = $funnel
 """
-_OF_HISTORIES = [*upstream_of(_HISTORIES, contracts.CLV), MEMBERS.asset_key]
+_COHORTS = [MEMBERS.asset_key, MEMBER_ATTRIBUTES.asset_key]
+_OF_HISTORIES = [*upstream_of(_HISTORIES, contracts.CLV), *_COHORTS]
 
 
 def _terms(declared: Clv) -> "Terms":
@@ -47,12 +48,20 @@ def _terms(declared: Clv) -> "Terms":
 def _cohorts(
     session: Session, histories: pl.DataFrame, declared: Clv
 ) -> Sequence[str | None] | None:
-    """Each member's value of the column that models are fitted apart by; None: they are not."""
+    """Each member's value of what models are fitted apart by; None: they are not."""
     if declared.cohort_column is None:
         return None
-    members = session.frame(
-        f"select member_id, {declared.cohort_column}::varchar as cohort from clean.members"
-    )
+    attribute = attribute_of(declared.cohort_column, get_args(MemberColumn))
+    if attribute is None:
+        members = session.frame(
+            f"select member_id, {declared.cohort_column}::varchar as cohort from clean.members"
+        )
+    else:
+        members = session.frame(
+            "select member_id, value as cohort from clean.member_attributes"
+            " where attribute = $attribute",
+            {"attribute": attribute},
+        )
     joined = histories.join(members, on="member_id", how="left", maintain_order="left")
     return joined["cohort"].to_list()
 
@@ -98,7 +107,7 @@ def clv(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
 
 @dg.asset(
     key=contracts.CLV_PARAMETERS.asset_key,
-    deps=[contracts.CLV.asset_key, MEMBERS.asset_key],
+    deps=[contracts.CLV.asset_key, *_COHORTS],
     kinds={"python", "duckdb"},
     **described(contracts.CLV_PARAMETERS),
 )

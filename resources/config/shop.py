@@ -1,7 +1,7 @@
 """shop.yaml: what is true of the whole shop, with presets per industry."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo, available_timezones
@@ -250,6 +250,15 @@ MemberColumn = Literal[
 SegmentColumn = Literal[
     MemberColumn, "main_channel", "price_band", "brand", "category", "rfm_segment"
 ]
+# A member's own attribute, as a source maps it: `attributes.income`, or `income` where no column
+# is called so. resources/config/attributes.py checks that one is mapped.
+_ATTRIBUTES = "attributes."
+ColumnOrAttribute = Annotated[str, Field(pattern=r"^(attributes\.)?[^\W\d]\w*$")]
+
+
+def attribute_of(name: str, columns: Sequence[str]) -> str | None:
+    """The attribute that a name means; None: it is one of the columns."""
+    return None if name in columns else name.removeprefix(_ATTRIBUTES)
 
 
 class Clv(Declared):
@@ -258,10 +267,10 @@ class Clv(Declared):
     They do with so many buyers, so many days from the first order, a member with so many order
     days, and an order within `max_idle_days`. From `one_time_share` of buyers without a repeat on,
     a model is used that knows of members who leave after their first order. One fit serves all;
-    with `cohort_column` every value of it that has `min_cohort` buyers gets its own. The backtest
-    fits to what is older than `holdout_days`. Churn is a low, medium or high risk by the two
-    bounds of `risk_bands`. Gamma-Gamma believes that value does not depend on frequency:
-    `max_correlation` is how far that may be from true.
+    with `cohort_column`, a column or an attribute of the members' own, every value that has
+    `min_cohort` buyers gets its own. The backtest fits to what is older than `holdout_days`. Churn
+    is a low, medium or high risk by the two bounds of `risk_bands`. Gamma-Gamma believes that value
+    does not depend on frequency: `max_correlation` is how far that may be from true.
     """
 
     horizon_months: Annotated[int, Field(gt=0)] = 12
@@ -272,7 +281,7 @@ class Clv(Declared):
     max_idle_days: Days = 30
     one_time_share: Share = 0.7
     min_cohort: Annotated[int, Field(ge=1)] = 1000
-    cohort_column: MemberColumn | None = None
+    cohort_column: ColumnOrAttribute | None = None
     holdout_days: Days = 90
     max_correlation: Share = 0.3
     risk_bands: tuple[Share, Share] = (0.33, 0.66)
@@ -335,6 +344,7 @@ class Lifecycle(Declared):
 class Retention(Declared):
     """How far cohorts are followed, and by what they are told apart.
 
+    `segments` are columns, or attributes of the members' own, such as `attributes.income`.
     `brackets` are the bounds, in periods, of the brackets 0, 1 to 2, 3 to 6, 7 to 13 and so on.
     """
 
@@ -345,7 +355,7 @@ class Retention(Declared):
         week: Annotated[int, Field(gt=0, le=260)] = 26
         month: Annotated[int, Field(gt=0, le=120)] = 24
 
-    segments: tuple[SegmentColumn, ...] = ()
+    segments: tuple[ColumnOrAttribute, ...] = ()
     brackets: tuple[Days, ...] = (1, 3, 7, 14, 30)
     max_periods: Periods = Periods()
 

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from resources.config.loading import VARIABLE, Declared
 from resources.config.shop import TimeZone
 from resources.sources.encodings import known_encoding
+from resources.sources.redaction import names_a_person
+
+_ATTRIBUTE = re.compile(r"[^\W\d]\w*")
 
 Entity = Literal["events", "products", "members", "consents"]
 
@@ -100,6 +103,17 @@ def _tells_a_date(time_format: str) -> str:
     return time_format
 
 
+def _tells_a_kind(name: str) -> str:
+    if not _ATTRIBUTE.fullmatch(name):
+        raise ValueError(f"expected letters, digits and underscores, found {name!r}")
+    if names_a_person(name):
+        raise ValueError(
+            f"{name!r} names a person; expected what kind of person it is ('addresses' holds how "
+            "to reach them)"
+        )
+    return name
+
+
 def _listed(given: object) -> object:
     return (given,) if isinstance(given, str) else given
 
@@ -127,12 +141,13 @@ class Source(Declared):
 
     Records are read by a built-in `layout`, or by `map`, `properties` and `addresses`: SQL
     expressions over the record's columns (of JSON: its keys, as text, and the whole as `record`).
-    Beside a layout of events, `events` gives the shop's own event names their name in Segment's
-    V2 vocabulary, and `fields` the shop's own properties theirs, at any depth. `decimal_mark` says
-    what a comma or a point before three digits is, in numbers that are written as texts.
-    Sources of one `order_namespace` share their order numbers, and with no other source.
-    `time_format` is the strptime format of texts that are times, or several; without it every
-    unambiguous spelling is read. `message_id_placeholders` are ids that name no message, and
+    Members have `attributes` besides, by name: expressions, or beside their layout the keys of the
+    record's own attributes. Beside a layout of events, `events` gives the shop's own event names
+    their name in Segment's V2 vocabulary, and `fields` the shop's own properties theirs, at any
+    depth. `decimal_mark` says what a comma or a point before three digits is, in numbers that are
+    written as texts. Sources of one `order_namespace` share their order numbers, and with no other
+    source. `time_format` is the strptime format of texts that are times, or several; without it
+    every unambiguous spelling is read. `message_id_placeholders` are ids that name no message, and
     `message_namespace` stands before the others, so that they are no other source's.
     """
 
@@ -142,6 +157,9 @@ class Source(Declared):
     map: dict[str, str] = Field(default_factory=dict[str, str])
     properties: dict[str, str] = Field(default_factory=dict[str, str])
     addresses: dict[str, str] = Field(default_factory=dict[str, str])
+    attributes: dict[Annotated[str, AfterValidator(_tells_a_kind)], str] = Field(
+        default_factory=dict[str, str]
+    )
     events: dict[str, str] = Field(default_factory=dict[str, str])
     fields: dict[str, str] = Field(default_factory=dict[str, str])
     amounts: Literal["major", "minor"] = "major"
@@ -197,6 +215,12 @@ class Source(Declared):
                 raise ValueError(f"expected 'layout' of {self.entity}: {' or '.join(known)}")
             if self.map or self.properties or self.addresses:
                 raise ValueError("expected no mapping beside 'layout'")
+            for key in self.attributes.values():
+                if not _ATTRIBUTE.fullmatch(key):
+                    raise ValueError(
+                        f"expected a key of the record's own attributes under 'attributes' beside "
+                        f"'layout', found {key!r}"
+                    )
             return self
         fields = FIELDS[self.entity]
         if unknown := sorted(set(self.map) - set(fields)):
@@ -215,6 +239,14 @@ class Source(Declared):
                 "expected 'layout', or 'map.user_id' or 'addresses': "
                 "a consent that names nobody says nothing"
             )
+        if self.attributes and "attributes" in self.map:
+            raise ValueError("expected either 'attributes' or 'map.attributes'")
+        return self
+
+    @model_validator(mode="after")
+    def _attributes_are_members(self) -> Self:
+        if self.attributes and self.entity != "members":
+            raise ValueError("expected 'attributes' on members only")
         return self
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from resources.config.attributes import attributes_mapped
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
@@ -305,6 +306,8 @@ def _write(tables: RawTables, staged: _Staged, base_currency: str, loaded_at: dt
     parameters = {"source": source.id, "base_currency": base_currency}
     if source.entity == "events" and "envelope" not in _staged_columns(session):
         session.execute("alter table staged add column envelope varchar")
+    if source.entity == "members":
+        session.execute(redaction.attributes_macro(attributes_mapped(source)))
     counts = session.frame(
         "select path, count(*) as n_records, count(reason) as n_rejected from staged group by path"
     )

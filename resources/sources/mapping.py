@@ -51,9 +51,11 @@ def mapped(session: Session, source: Source, arrival: Arrival) -> str:
     """
     told = {KEYS.get(name, name): _told(name, source) for name in FIELDS[source.entity]}
     if source.entity == "events":
-        told["properties"] = ("properties", _properties(source))
+        told["properties"] = ("properties", _object(source.properties))
     if source.entity in ("members", "consents"):
         told["addresses"] = ("addresses", _addresses(source))
+    if source.attributes:
+        told["attributes"] = ("attributes", _object(source.attributes))
     if source.entity == "consents":
         told["purpose"] = ("map.purpose", _purpose(source))
         told["at_said"] = ("map.at", f"cast(({source.map.get('at', 'null')}) as varchar)")
@@ -121,8 +123,8 @@ def _told(name: str, source: Source) -> tuple[str, str]:
     return key, f"try_cast(({given}) as varchar)"
 
 
-def _properties(source: Source) -> str:
-    pairs = ", ".join(f"'{name}', try({given})" for name, given in source.properties.items())
+def _object(expressions: Mapping[str, str]) -> str:
+    pairs = ", ".join(f"'{name}', try({given})" for name, given in expressions.items())
     return f"cast(json_object({pairs}) as varchar)"
 
 
@@ -215,10 +217,14 @@ def _misfit(
 
 
 def _unreadable_field(source: Source) -> str:
-    """The first property whose expression fails on the record's values, else NULL."""
+    """The first property or attribute whose expression fails on the record, else NULL."""
     cases = [
-        f"when try(({given}) is null) is null then 'properties.{name}'"
-        for name, given in source.properties.items()
+        f"when try(({given}) is null) is null then '{key}.{name}'"
+        for key, expressions in (
+            ("properties", source.properties),
+            ("attributes", source.attributes),
+        )
+        for name, given in expressions.items()
     ]
     return f"case {' '.join(cases)} end" if cases else "null"
 
@@ -259,7 +265,12 @@ def _reason(source: Source) -> str:
 
 def columns_read(session: Session, source: Source) -> list[str]:
     """The columns that a mapping names, folded; a file of JSON may lack any of them."""
-    mapped = (*source.map.values(), *source.properties.values(), *source.addresses.values())
+    mapped = (
+        *source.map.values(),
+        *source.properties.values(),
+        *source.addresses.values(),
+        *source.attributes.values(),
+    )
     conditions = (source.where, source.group_by, source.control_total)
     return sorted(_columns_named(session, [each for each in (*mapped, *conditions) if each]))
 

@@ -1,8 +1,9 @@
 r"""Keeps direct identifiers out of what is stored in clear.
 
 What an event says keeps all but the values of keys that name a person, e-mail addresses and phone
-numbers. What is said of a person (traits, attributes) keeps a short list of keys alone. Rejected
-records, whose form is not known, keep keys, times, and the values of keys that cannot name one.
+numbers. What is said of a person (traits, attributes) keeps a short list of keys alone, and the
+attributes that the source maps by name. Rejected records, whose form is not known, keep keys,
+times, and the values of keys that cannot name one.
 
 A mainland mobile number is taken for one wherever it stands as a word of its own, except as (part
 of) the value of a key ending in id, code, sku, barcode or no: shops number their orders so. Numbers
@@ -10,6 +11,7 @@ of other countries are known by their plus sign.
 """
 
 import re
+from collections.abc import Iterable, Sequence
 
 from resources.warehouse import text_literal
 
@@ -78,7 +80,45 @@ def _masked_phones(sql: str) -> str:
     return f"replace({sql}, '{_GUARD}', '')"
 
 
-_HARMLESS_PATHS = ", ".join(text_literal(f"$.{key}") for key in HARMLESS_TRAITS)
+def names_a_person(key: str) -> bool:
+    """Whether a key's value tells which person it is, not what kind."""
+    return key.casefold() == "name" or re.fullmatch(DIRECT_KEY, f'"{key}":') is not None
+
+
+def _keeping(names: Sequence[str]) -> str:
+    """SQL for what of the JSON `valid` is kept: these keys, if scalars or plain lists."""
+    listed = ", ".join(map(text_literal, names))
+    paths = ", ".join(text_literal(f"$.{name}") for name in names)
+    return f"""
+    without_phones(without_emails(
+        '{{' || array_to_string(
+            list_transform(
+                list_filter(
+                    list_zip(
+                        [{listed}],
+                        json_type(valid, [{paths}]),
+                        json_extract(valid, [{paths}])
+                    ),
+                    lambda trait: trait[2] not in ('OBJECT', 'NULL')
+                        and not contains(trait[3]::varchar, '{{')
+                ),
+                lambda trait: '"' || trait[1] || '":' || trait[3]::varchar
+            ),
+            ','
+        ) || '}}'
+    ))"""
+
+
+def attributes_macro(names: Iterable[str]) -> str:
+    """SQL for the macro `kept_attributes`: of attributes, the harmless ones and these."""
+    kept = list(dict.fromkeys((*HARMLESS_TRAITS, *names)))
+    return f"""
+create or replace temp macro kept_attributes_of(valid) as {_keeping(kept)};
+create or replace temp macro kept_attributes(said) as
+    kept_attributes_of(case when json_valid(said) then said else '{{}}' end);
+"""
+
+
 # Macros for SQL: `redacted` takes persons out of the JSON that an event says (`redacted_text` out
 # of a plain text),
 # `harmless` leaves of what is said of a person only HARMLESS_TRAITS, scalars and plain lists.
@@ -122,24 +162,7 @@ create or replace temp macro redacted(said) as
         )[1]
         else said
     end;
-create or replace temp macro harmless_of(valid) as
-    without_phones(without_emails(
-        '{{' || array_to_string(
-            list_transform(
-                list_filter(
-                    list_zip(
-                        [{", ".join(map(text_literal, HARMLESS_TRAITS))}],
-                        json_type(valid, [{_HARMLESS_PATHS}]),
-                        json_extract(valid, [{_HARMLESS_PATHS}])
-                    ),
-                    lambda trait: trait[2] not in ('OBJECT', 'NULL')
-                        and not contains(trait[3]::varchar, '{{')
-                ),
-                lambda trait: '"' || trait[1] || '":' || trait[3]::varchar
-            ),
-            ','
-        ) || '}}'
-    ));
+create or replace temp macro harmless_of(valid) as {_keeping(HARMLESS_TRAITS)};
 create or replace temp macro harmless(said) as
     harmless_of(case when json_valid(said) then said else '{{}}' end);
 """

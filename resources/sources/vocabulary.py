@@ -81,7 +81,7 @@ create or replace temp macro without_dollars(said) as
 
 
 def renamed(source: Source, select: str) -> str:
-    """A layout's SELECT with the source's `events` and `fields` applied to what it gives.
+    """A layout's SELECT with the source's `events`, `fields` and `attributes` applied to it.
 
     A property is renamed wherever it is a key of the JSON, so in the products of an order too; a
     text that only holds the name is left as it is. If there is one of the new name already, that
@@ -100,6 +100,17 @@ def renamed(source: Source, select: str) -> str:
             names = f"{text_literal(theirs)}, {text_literal(ours)}"
             expression = f"with_key({expression}, {names})"
         replaced.append(f"{expression} as properties")
+    if source.attributes:
+        pairs = ", ".join(
+            f"{text_literal(ours)}, json_extract(said, {text_literal(f'$.{theirs}')})"
+            for ours, theirs in source.attributes.items()
+        )
+        # What cannot be parsed says nothing; a key that is missing takes none away.
+        replaced.append(
+            "list_transform([case when json_valid(attributes) then attributes else '{}' end],"
+            f" lambda said: cast(json_merge_patch(said, json_merge_patch('{{}}',"
+            f" json_object({pairs}))) as varchar))[1] as attributes"
+        )
     if not replaced:
         return select
     return f"select * replace ({', '.join(replaced)}) from (\n{select}\n)"

@@ -4,6 +4,7 @@
 -- the most frequent of their deliberate acts' that are no bot's, else of what their devices sent (at
 -- a tie the first in the alphabet); country and channel may come from orders that a server told of; a
 -- zone is at last the shop's. signed_up_at: the earliest that any of her records says.
+-- attributes: a JSON object of clean.member_attributes.
 -- is_minor: she cannot be told to be of age by the year of run_date, even if she was born in the
 -- last year of her band. Without a band she is not taken for one.
 -- withdrawn_channels: channels that a withdrawal shuts, until the same identifier grants that very
@@ -51,6 +52,27 @@ events as (
         case when is_of_client then locale end as locale
     from sent
     where is_of_client or event_name = 'Order Completed'
+),
+-- A backslash is chr(92) on every engine, what breaks a line chr(10), chr(13) or chr(9). Lists stand
+-- as they are.
+escaped as (
+    select a.member_id, a.attribute, a.value,
+        replace(replace(replace(replace(replace(
+            a.value, chr(92), chr(92) || chr(92)), '"', chr(92) || '"'),
+            chr(10), ' '), chr(13), ' '), chr(9), ' ') as text
+    from clean.member_attributes as a
+    join touched as t on t.member_id = a.member_id
+),
+attributes as (
+    select member_id,
+        '{"' || array_join(sort_array(collect_set(
+            attribute || '":' || case
+                when value like '[%' and get_json_object(value, '$') is not null then value
+                else '"' || text || '"'
+            end
+        )), ',"') || '}' as attributes
+    from escaped
+    group by member_id
 ),
 persons as (
     select member_id,
@@ -281,6 +303,7 @@ select p.member_id,
     coalesce(c.channels, n.channels) as consented_channels,
     coalesce(w.channels, n.channels) as withdrawn_channels,
     coalesce(a.channels, n.channels) as addressable_channels,
+    coalesce(k.attributes, '{}') as attributes,
     p.first_seen_at,
     p.last_seen_at
 from persons as p
@@ -291,3 +314,4 @@ left join usual as u on u.member_id = p.member_id
 left join consented as c on c.member_id = p.member_id
 left join withdrawn as w on w.member_id = p.member_id
 left join reached as a on a.member_id = p.member_id
+left join attributes as k on k.member_id = p.member_id

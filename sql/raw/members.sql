@@ -1,6 +1,7 @@
 -- One row per accepted member record of the files being loaded.
 -- Of the year of birth only a band of five years is kept, of the addresses only their channels,
--- of the attributes only those that are `harmless`.
+-- of the attributes only those that name nobody and that the source maps (see
+-- resources/sources/redaction).
 select
     $source as source,
     staged.path,
@@ -14,7 +15,7 @@ select
     redacted_text(staged.channel) as channel,
     list_sort(list_transform(coalesce(staged.addresses, []), lambda entry: entry.channel))
         as addressable_channels,
-    harmless(coalesce(staged.attributes, '{}')) as attributes,
+    kept_attributes(coalesce(staged.attributes, '{}')) as attributes,
     files.load_date
 from staged
 join files on files.path = staged.path

@@ -14,8 +14,9 @@
 -- period, bracket with the end of its last. on_or_after grows as long as somebody may come back: it
 -- is complete where the period has ended and all of the cohort are counted already.
 -- retained_so_far is what is known of any cell today; of an immature one it may still grow.
--- Beside 'all' the members are told apart by the columns that shop.yaml names, by what these say now,
--- whatever they said when the member came: those who stayed have had more time to become champions.
+-- Beside 'all' the members are told apart by the columns, and the attributes of their own, that
+-- shop.yaml names, by what these say now, whatever they said when the member came: those who stayed
+-- have had more time to become champions.
 -- Reading it twice costs less than keeping it.
 with member_days as not materialized (
     select member_id, date, first_date, previous_date, period_marks
@@ -40,14 +41,18 @@ attributes as (
                 when 'brand' then p.brand
                 when 'category' then p.category
                 when 'rfm_segment' then r.segment
+                else a.value
             end,
             'unknown'
         ) as segment
     from clean.members as m
+    cross join (select unnest(cast($retention_segments as varchar[])) as segment_column) as s
     left join features.members as f on f.member_id = m.member_id
     left join tags.member_preferences as p on p.member_id = m.member_id
     left join value.rfm as r on r.member_id = m.member_id
-    cross join (select unnest(cast($retention_segments as varchar[])) as segment_column) as s
+    left join clean.member_attributes as a
+        on a.member_id = m.member_id
+        and a.attribute = regexp_replace(s.segment_column, '^attributes\.', '')
     where len(cast($retention_segments as varchar[])) > 0
 ),
 

@@ -20,11 +20,11 @@ FUNCTIONS = frozenset(
     percentile_cont count_if bool_or bool_and collect_set
     row_number rank dense_rank ntile percent_rank cume_dist lag lead first_value last_value
     coalesce nullif greatest least abs floor ceil round exp ln log10 log2 sqrt power sign
-    lower upper trim ltrim rtrim length replace substr left right lpad concat_ws md5
+    chr lower upper trim ltrim rtrim length replace substr left right lpad concat_ws md5
     regexp_extract regexp_like contains
     cast try_cast extract date_trunc datediff unix_timestamp make_date last_day
     year month day hour minute second from_utc_timestamp to_utc_timestamp
-    get_json_object json_array_length array_contains sort_array explode
+    get_json_object json_array_length json_object_keys array_contains array_join sort_array explode
     sequence conv try_divide
     """.split()
 )

@@ -28,11 +28,11 @@ def loaded(tmp_path: Path, **sections: Mapping[str, Any]) -> Shop:
     ("sections", "expected"),
     [
         ({"clv": {"risk_bands": [0.7, 0.3]}}, "'clv': expected 'risk_bands' to rise"),
-        ({"clv": {"cohort_column": "shoe_size"}}, "'clv.cohort_column': Input should be 'channel'"),
+        ({"clv": {"cohort_column": "shoe size"}}, "'clv.cohort_column': String should match"),
         ({"retention": {"brackets": [3, 1]}}, "'retention': expected rising 'brackets'"),
         ({"retention": {"brackets": [1, 1]}}, "'retention': expected rising 'brackets'"),
         ({"retention": {"segments": ["country", "country"]}}, "expected different 'segments'"),
-        ({"retention": {"segments": ["email"]}}, "Input should be 'channel'"),
+        ({"retention": {"segments": ["member.email"]}}, "String should match pattern"),
         ({"lifecycle": {"strategies": {"lost": "spam"}}}, "Input should be 'acquisition'"),
         (
             {"social": {"commission": {"rates": [0.1, 0.1, 0.1]}}},

@@ -63,7 +63,9 @@ def records(log, draw):
     day = draw.randint(3, 5)
     place = {"load_date": dt.date(2026, 1, day), "path": f"r{day}", "line": draw.randrange(10**9)}
     user = log.pseudonym(draw.choice("abcd"))
+    attributes = draw.choice(("{}", '{"income":"low"}', '{"income":"high","size":2}'))
     member = {**place, "user_id": user, "locale": draw.choice(("en", "zh"))}
+    member["attributes"] = attributes
     word = {
         **place,
         "identifier": draw.choice((user, None)),

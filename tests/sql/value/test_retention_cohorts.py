@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.clean.contracts import MEMBERS
+from assets.clean.contracts import MEMBER_ATTRIBUTES, MEMBERS
 from assets.features.contracts import MEMBERS as MEMBER_FEATURES
 from assets.tags.contracts import MEMBER_PREFERENCES
 from assets.value.contracts import RETENTION_COHORTS, RFM
@@ -24,7 +24,7 @@ LENGTHS = {"day": 30, "week": 26, "month": 24}
 @pytest.fixture
 def run(tables, live):
     """Runs retention_cohorts on active days, given as days after the start."""
-    for contract in (MEMBERS, MEMBER_FEATURES, MEMBER_PREFERENCES, RFM):
+    for contract in (MEMBERS, MEMBER_ATTRIBUTES, MEMBER_FEATURES, MEMBER_PREFERENCES, RFM):
         tables.given(contract)
 
     def make(active: Mapping[int, list[int]], last_day: int, **parameters: object):
@@ -204,6 +204,27 @@ def test_members_are_told_apart_by_what_they_are_now(tables, run):
     assert rates(rows, "day", "on_or_after", segment="1990") == [1, 1, None]
     by_channel = [row for row in rows if row["segment_column"] == "channel"]
     assert rates(by_channel, "day", "exact", segment="unknown") == [1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["income", "attributes.income"])
+def test_members_are_told_apart_by_their_own_attributes(tables, run, name):
+    tables.given(MEMBERS, [{"member_id": 1}, {"member_id": 2}])
+    tables.given(
+        MEMBER_ATTRIBUTES,
+        [
+            {"member_id": 1, "attribute": "income", "value": "50-74K"},
+            {"member_id": 1, "attribute": "channel", "value": "tv"},
+            {"member_id": 2, "attribute": "household_size", "value": "3"},
+        ],
+    )
+    active = {1: [0], 2: [0, 1]}
+    rows = run(active, last_day=1, retention_segments=[name, "channel", "attributes.channel"])
+    told = [row for row in rows if row["segment_column"] == name]
+    assert rates(told, "day", "exact", segment="50-74K") == [1, 0]
+    assert rates(told, "day", "exact", segment="unknown") == [1, 1]
+    assert {row["segment"] for row in rows if row["segment_column"] == "channel"} == {"unknown"}
+    own = {row["segment"] for row in rows if row["segment_column"] == "attributes.channel"}
+    assert own == {"tv", "unknown"}
 
 
 SEGMENTS = {
