@@ -455,6 +455,46 @@ def test_of_a_members_attributes_only_harmless_ones_are_kept(shop: Shop) -> None
     assert json.loads(row[0]) == {"gender": "f", "city": "Kyoto"}
 
 
+def test_attributes_that_a_source_maps_are_kept_but_for_addresses_in_them(shop: Shop) -> None:
+    rows = "id,band,size,note,since\nann,50-74K,3,call 13800001111 or a@b.cc,x\nbob,,,,7\n"
+    shop.lands("2026-07-03.csv", rows)
+    source = FileSource(
+        id="crm",
+        kind="files",
+        entity="members",
+        format="csv",
+        path="*.csv",
+        map={"user_id": "id"},
+        attributes={
+            "income": "band",
+            "household_size": "cast(size as integer)",
+            "note": "note",
+            "years": "cast(since as integer)",
+        },
+    )
+    shop.collects(source)
+    assert shop.rows("select line, reason from raw.rejected_records") == [
+        (2, "attributes.years cannot be read")
+    ]
+    assert shop.rows("select line, attributes from raw.members") == [(3, '{"years":7}')]
+    harmless = source.model_copy(update={"attributes": {"income": "band", "note": "note"}})
+    shop.collects(harmless)
+    found = [json.loads(row[0]) for row in shop.rows("select attributes from raw.members")]
+    assert sorted(found, key=len) == [{}, {"income": "50-74K", "note": "call *** or ***"}]
+
+
+def test_beside_their_layout_sources_name_more_of_the_attributes(shop: Shop) -> None:
+    said = {"gender": "f", "income_band": "low", "size": 3, "name": "Ann", "other": 1}
+    for day, attributes in enumerate((said, {"income_band": None}, "none", None), 3):
+        line = json.dumps({"user_id": f"u{day}", "attributes": attributes})
+        shop.lands(f"2026-07-0{day}.jsonl", line + "\n")
+    source = EVENTS.model_copy(update={"entity": "members", "layout": "members"})
+    named = {"income": "income_band", "size": "size"}
+    shop.collects(source.model_copy(update={"attributes": named}))
+    found = [json.loads(row[0]) for row in shop.rows("select attributes from raw.members")]
+    assert sorted(found, key=len) == [{}, {}, {}, {"gender": "f", "income": "low", "size": 3}]
+
+
 def test_every_call_is_accepted_with_what_it_needs(shop: Shop) -> None:
     calls = [
         track(1, type="identify", traits={"city": "Kyoto"}),
