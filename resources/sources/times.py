@@ -114,7 +114,7 @@ _RESPELT = (
 )
 _EXACT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
 _EXACT_WITH_OFFSET = rf"{_EXACT}:\d\d(?:\.\d{{1,6}})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
-_EXACT_LOCAL = rf"{_EXACT}(?::\d\d(?:\.\d{{1,6}})?)?"
+_EXACT_LOCAL = r"\d{4}(?:-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2})[T ]\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?"
 _NUMBER = r"\s*(?:\d{9,19}(?:\.\d+)?|\d(?:\.\d+)?[eE]\+?\d{1,2})\s*"
 # How programs write that there is no time.
 _SAYS_NONE = (
@@ -303,10 +303,12 @@ create or replace temp macro utc(said) as coalesce(
         when said like '____-__-__T__:__:__.___Z'
             then try_strptime(said, '%Y-%m-%dT%H:%M:%S.%gZ')
         when said like '____-__-__T__:__:__Z' then try_strptime(said, '%Y-%m-%dT%H:%M:%SZ')
+        when said like '____-__-__ __:__:__'
+            then {_local("try_strptime(said, '%Y-%m-%d %H:%M:%S')", zone)}
         when regexp_full_match(said, {text_literal(_EXACT_WITH_OFFSET)})
             then timezone('UTC', try_cast(said as timestamptz))
         when regexp_full_match(said, {text_literal(_EXACT_LOCAL)})
-            then {_local("try_cast(said as timestamp)", zone)}
+            then {_local("try_cast(replace(said, '/', '-') as timestamp)", zone)}
     end,
     case when regexp_full_match(said, {text_literal(_NUMBER)}) then instant_of_number(said) end,
     case
