@@ -25,9 +25,10 @@ from resources.config.sources import load_sources
 from resources.failure import Failure
 from resources.home import Home
 from resources.keys import Keyring
-from resources.sources.arriving import arrived, is_pulled, unfinished
-from resources.sources.collection import changed
+from resources.sources.arriving import arrived, is_pulled, needs_ledger, unfinished
+from resources.sources.collection import changed, read_ledger
 from resources.sources.files import Arrival, SourceError, Unfinished, check_load_dates
+from resources.sources.load_dates import Ledger
 from resources.sources.pages import Spool
 from resources.vault import Vault
 from resources.warehouse import Database
@@ -81,7 +82,8 @@ def run_pipeline(
         spool = Spool(place.pages, keyring.unlock())
         sources = load_sources(config).sources
         now = began_at.astimezone(dt.UTC).replace(tzinfo=None)
-        arrivals = arrived(sources, place.landing, spool, os.environ, now)
+        ledger = _ledger(place, shop.time_zone) if needs_ledger(sources) else None
+        arrivals = arrived(sources, place.landing, spool, os.environ, now, ledger)
         pulls_until = today if any(map(is_pulled, sources)) else None
         if not arrivals and pulls_until is None:
             raise SourceError(
@@ -139,6 +141,13 @@ def _pending(
     dates = sorted({arrival.load_date for arrival in new} | pulled)
     dates = dates or [max(arrival.load_date for arrival in asked)]
     return new, dates
+
+
+def _ledger(place: Home, time_zone: str) -> Ledger:
+    if not place.warehouse.exists():
+        return Ledger(time_zone)
+    with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
+        return read_ledger(session, TABLES, time_zone)
 
 
 def _gone(place: Home, arrivals: Sequence[Arrival]) -> list[tuple[str, str]]:

@@ -16,8 +16,10 @@ from resources.config.source import LandedSource
 from resources.config.sources import load_sources
 from resources.home import Home
 from resources.shop import ShopConfig
-from resources.sources.collection import changed
+from resources.sources.arriving import needs_ledger
+from resources.sources.collection import changed, read_ledger
 from resources.sources.files import Arrival, SourceError, check_load_dates, find_arrivals
+from resources.sources.load_dates import Ledger
 from resources.warehouse import Database, WarehouseError
 
 _PATIENCE_SECONDS = 2.0
@@ -40,7 +42,8 @@ def landing_files(
             if isinstance(source, LandedSource)
         ]
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        arrivals = find_arrivals(landed, home.landing, os.environ, now)
+        ledger = _ledger(home, shop.declared.time_zone) if needs_ledger(landed) else None
+        arrivals = find_arrivals(landed, home.landing, os.environ, now, ledger)
         new = _new(home, arrivals)
         dates = load_dates(shop.declared)
         first, last = dates.get_first_partition_key(), dates.get_last_partition_key()
@@ -63,6 +66,14 @@ def landing_files(
             for date, files in sorted(by_date.items())
         ]
     )
+
+
+def _ledger(home: Home, time_zone: str) -> Ledger:
+    if not home.warehouse.exists():
+        return Ledger(time_zone)
+    database = Database(home.warehouse, threads=1, lock_timeout_seconds=_PATIENCE_SECONDS)
+    with database.connect(read_only=True) as session:
+        return read_ledger(session, TABLES, time_zone)
 
 
 def _new(home: Home, arrivals: list[Arrival]) -> list[Arrival]:

@@ -10,7 +10,7 @@ from typing import Any
 from assets.raw.assets import TABLES
 from resources.config.source import LandedSource
 from resources.keys import Keyring
-from resources.sources.collection import changed, collect
+from resources.sources.collection import changed, collect, read_ledger
 from resources.sources.files import find_arrivals
 from resources.vault import Vault
 from resources.warehouse import Warehouse
@@ -42,9 +42,10 @@ class Landing:
 
     def collects(self, *sources: LandedSource, now: dt.datetime | None = None) -> int:
         """Loads what is new; returns how many files that were."""
-        arrivals = find_arrivals(sources, self.landing, os.environ, now)
         vault = Vault(path=str(self.folder / "vault.duckdb"), keyring=self.keyring)
         with self.warehouse.connect() as session:
+            ledger = read_ledger(session, TABLES, "Asia/Shanghai")
+            arrivals = find_arrivals(sources, self.landing, os.environ, now, ledger)
             new = changed(session, TABLES, arrivals)
             collect(
                 session,

@@ -20,7 +20,7 @@ from resources.home import Home
 from resources.keys import Keyring
 from resources.shop import ShopConfig
 from resources.sources.arriving import arrived, is_pulled
-from resources.sources.collection import RawTables, changed, collect
+from resources.sources.collection import RawTables, changed, collect, read_ledger
 from resources.sources.pages import Spool
 from resources.sources.pulling import Pulled, pull
 from resources.vault import Vault
@@ -79,12 +79,13 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         sources = load_sources(Path(shop.folder)).sources
         spool = Spool(home.pages, keys)
         pulled = _pull(sources, spool, max(wanted), began, shop.declared)
-        arrivals = [
-            arrival
-            for arrival in arrived(sources, home.landing, spool, os.environ, began)
-            if arrival.load_date in wanted
-        ]
         with warehouse.connect() as session:
+            ledger = read_ledger(session, TABLES, shop.declared.time_zone)
+            arrivals = [
+                arrival
+                for arrival in arrived(sources, home.landing, spool, os.environ, began, ledger)
+                if arrival.load_date in wanted
+            ]
             new = changed(session, TABLES, arrivals)
             collect(
                 session,

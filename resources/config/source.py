@@ -250,18 +250,26 @@ class Source(Declared):
         return self
 
 
+class LoadDateColumn(Declared):
+    """The column that holds the day on which a record was handed over; a file's newest counts."""
+
+    column: str
+
+
 class LandedSource(Source):
     """Files that somebody else puts down.
 
     `path` is a glob below the landing folder, or absolute; `${NAME}` is taken from the
-    environment. `load_date` is the day the files arrived: a date, or `from_path` (the first
-    YYYY-MM-DD in the file's name). A file changed less than `settle_seconds` ago is left for the
-    next run. `encoding` is that of a text; a mark of UTF-16 in the file counts before it.
+    environment. `load_date` is the day the files arrived: a date, `from_path` (the date in the
+    file's name, else in the folder's), `from_arrival` (of the file's own time when it was first
+    loaded), or the newest date in a column of its records. A file changed less than
+    `settle_seconds` ago is left for the next run. `encoding` is that of a text; a mark of UTF-16 in
+    the file counts before it.
     """
 
     path: str
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
-    load_date: dt.date | Literal["from_path"] = "from_path"
+    load_date: dt.date | Literal["from_path", "from_arrival"] | LoadDateColumn = "from_path"
     settle_seconds: Annotated[int, Field(ge=0)] = 0
 
 

@@ -16,6 +16,7 @@ from resources.keys import Keys
 from resources.sources import messages, reading, redaction, times, values, vocabulary
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
+from resources.sources.load_dates import Ledger, LoadedFile
 from resources.sources.mapping import KEYS
 from resources.sources.names import Names
 from resources.sources.redaction import masked
@@ -50,6 +51,17 @@ class RawTables:
         return (self.loads, self.rejected, self.unread, self.addresses, *self.by_entity.values())
 
 
+def read_ledger(session: Session, tables: RawTables, time_zone: str = "UTC") -> Ledger:
+    """What the ledger says of every file; load dates are days of `time_zone`."""
+    if not session.exists(tables.loads):
+        return Ledger(time_zone)
+    rows = session.rows(
+        "select source, path, load_date, n_bytes, modified_at, declaration, sha256"
+        f" from {tables.loads.name}"
+    )
+    return Ledger(time_zone, {(row[0], row[1]): LoadedFile(*row[2:]) for row in rows})
+
+
 def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) -> list[Arrival]:
     """The arrivals that are new, or whose content or declaration differs from what was loaded.
 
@@ -57,20 +69,14 @@ def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) ->
     """
     if not session.exists(tables.loads):
         return list(arrivals)
-    known = {
-        (source, path): (declaration, sha256, n_bytes, modified_at)
-        for source, path, declaration, sha256, n_bytes, modified_at in session.rows(
-            "select source, path, declaration, sha256, n_bytes, modified_at"
-            f" from {tables.loads.name}"
-        )
-    }
+    known = read_ledger(session, tables).files
     found: list[Arrival] = []
     for arrival in arrivals:
         before = known.get((arrival.source.id, arrival.path))
-        if before and before[0] == arrival.source.fingerprint:
-            if before[2:] == (arrival.n_bytes, arrival.modified_at):
+        if before and before.declaration == arrival.source.fingerprint:
+            if (before.n_bytes, before.modified_at) == (arrival.n_bytes, arrival.modified_at):
                 continue
-            if before[1] == arrival.sha256():
+            if before.sha256 == arrival.sha256():
                 continue
         found.append(arrival)
     return found

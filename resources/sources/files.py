@@ -6,8 +6,8 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 
@@ -15,8 +15,8 @@ from resources.config.loading import expand
 from resources.config.source import FileSource, LandedSource, Source
 from resources.failure import Failure
 from resources.sources.encodings import as_utf8
+from resources.sources.load_dates import Ledger, date_of_arrival, date_of_path, newest_date
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _GLOB = re.compile(r"[*?\[]")
 _BLOCK_BYTES = 1 << 20
 # How browsers, FTP clients, rsync, editors and Hadoop name a file until it is whole.
@@ -68,13 +68,13 @@ class Arrival:
         return self.n_bytes * (10 if is_packed else 1)
 
     def read(self) -> bytes:
-        """The file's content, decompressed by the ending of its name.
+        """The file's content, decompressed by the ending of its name, a text in UTF-8.
 
         Raises:
             SourceError: the file cannot be read, or its archive is damaged or cut off.
         """
         try:
-            return self.decompressed(self.file.read_bytes())
+            return self.text(self.file.read_bytes())
         except OSError as error:
             raise unreadable(self.source, self.file, error.strerror or str(error)) from error
 
@@ -141,18 +141,20 @@ def find_arrivals(
     landing: Path,
     environment: Mapping[str, str],
     now: dt.datetime | None = None,
+    ledger: Ledger | None = None,
 ) -> list[Arrival]:
     """Every finished file of every source, by source, load date and path.
 
     With `now` (naive UTC) files that are still being written are told by their age and end too,
-    without it by their names alone; `find_unfinished` lists what is left out.
+    without it by their names alone; `find_unfinished` lists what is left out. The `ledger` tells on
+    which day a file was loaded before.
 
     Raises:
         SourceError: a file that is named outright is missing, or a load date cannot be told.
         ConfigError: a path names an environment variable that is not set.
     """
     arrivals = [
-        found
+        replace(found, load_date=_load_date(found, ledger or Ledger()))
         for source in sources
         for found in _of_source(source, landing, expand(source.path, environment), now)
         if isinstance(found, Arrival)
@@ -227,7 +229,7 @@ def _of_source(
             source,
             file,
             file.relative_to(root).as_posix(),
-            _load_date(source, file),
+            dt.date.min,
             status.st_size,
             dt.datetime.fromtimestamp(status.st_mtime, dt.UTC).replace(tzinfo=None),
         )
@@ -272,14 +274,30 @@ def _ends_with(arrival: Arrival, *endings: bytes) -> bool:
         raise unreadable(arrival.source, arrival.file, error.strerror or "no reason") from error
 
 
-def _load_date(source: LandedSource, file: Path) -> dt.date:
+def _load_date(arrival: Arrival, ledger: Ledger) -> dt.date:
+    source, file = arrival.source, arrival.file
+    assert isinstance(source, LandedSource)
     if isinstance(source.load_date, dt.date):
         return source.load_date
-    found = _DATE.search(file.name)
-    try:
-        return dt.date.fromisoformat(found[0] if found else "")
-    except ValueError as error:
+    known = ledger.files.get((source.id, arrival.path))
+    if source.load_date == "from_arrival":
+        # What is sent again later stays on the day on which it came first.
+        return known.load_date if known else date_of_arrival(arrival.modified_at, ledger.time_zone)
+    if source.load_date == "from_path":
+        found = date_of_path(PurePath(arrival.path))
+        missing = "no load date (YYYY-MM-DD) in the file's name"
+    else:
+        as_loaded = (arrival.n_bytes, arrival.modified_at, source.fingerprint)
+        if known and (known.n_bytes, known.modified_at, known.declaration) == as_loaded:
+            return known.load_date
+        try:
+            found = newest_date(source, arrival.read(), source.load_date)
+        except ValueError as error:
+            raise unreadable(source, file, str(error)) from error
+        missing = f"no date in the column {source.load_date.column!r}"
+    if found is None:
         raise SourceError(
-            f"source '{source.id}': {file}: no load date (YYYY-MM-DD) in the file's name; "
+            f"source '{source.id}': {file}: {missing}; "
             "rename it, or give 'load_date' in sources.yaml"
-        ) from error
+        )
+    return found
