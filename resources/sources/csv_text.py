@@ -293,7 +293,7 @@ def _have_text(block: Block, starts: Positions, ends: Positions) -> Flags:
     """Which records hold more than spaces."""
     found = ends > starts
     suspect = found.copy()
-    suspect[found] = block.octets[starts[found]] == SPACE
+    suspect[found] = block.octets[starts[found]] <= SPACE
     for each in np.flatnonzero(suspect):
         found[each] = bool(block.content[starts[each] : ends[each]].strip())
     return found

@@ -450,11 +450,11 @@ totals as (
         cast(sum(supply) over (
             partition by member_id, product_id order by step_at, is_demand, id, line
             rows unbounded preceding
-        ) as decimal(18, 4)) as supplied,
+        ) as decimal(28, 4)) as supplied,
         cast(sum(demand) over (
             partition by member_id, product_id order by step_at, is_demand, id, line
             rows unbounded preceding
-        ) as decimal(18, 4)) as demanded
+        ) as decimal(28, 4)) as demanded
     from steps
 ),
 losses as (
