@@ -1,5 +1,6 @@
 # make run      the demo shop, from nothing to push lists
-# make test     types, style and every test
+# make test     types, style and every test, at everyday size
+# make soak     the tests that have two sizes, at full size: before a submission
 # make lineage  docs/lineage.png, drawn from Dagster's UI after a run; needs Chromium
 # make lock     the exact versions anew, after a change of pyproject.toml
 
@@ -8,10 +9,11 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$name && break; done)
+TESTS = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras --extra build
 
-.PHONY: run test lineage lock clean
+.PHONY: run test soak lineage lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/siyu simulate
@@ -21,7 +23,11 @@ test: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(TESTS)
+
+# Every test is run by `make test`; the others would do here what they did there (tests/sizes.py).
+soak: $(VENV)/.development
+	SIYU_TEST_SIZE=full $(TESTS) -m sized
 
 lineage: $(VENV)/.development
 	$(BIN)/python -m docs.lineage

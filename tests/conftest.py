@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import settings
@@ -12,6 +12,7 @@ from hypothesis import settings
 from resources.config.shop import Shop
 from resources.contract import Contract
 from resources.warehouse import Session, Warehouse, read_sql
+from tests.sizes import SIZE, examples, sized
 
 # A whole run, shared by the tests that look at one.
 pytest_plugins = ["tests.small_shop"]
@@ -21,9 +22,27 @@ settings.register_profile("siyu", deadline=None)
 settings.load_profile("siyu")
 
 
+# What runs whole shops: first, so that none is left for the end.
+LONG = {ROOT / "tests", ROOT / "tests" / "pipelines", ROOT / "tests" / "stories"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sized: is of a module that does more at full size")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files beside this one run whole shops: first, so that none is left for the end."""
-    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+    """Puts the long files first, and marks what `make soak` runs again."""
+    items.sort(key=lambda item: item.path.parent not in LONG)
+    for item in items:
+        module = cast("pytest.Module", item.getparent(pytest.Module)).obj
+        if any(value is sized or value is examples for value in vars(module).values()):
+            item.add_marker("sized")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Closes a run, but not a worker's part of it, with the size of its tests."""
+    if not hasattr(config, "workerinput"):
+        print(f"size: {SIZE}")
 
 
 _FILLERS: Mapping[str, object] = {

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -99,9 +100,9 @@ def damaged(lines: Sequence[bytes], rng: np.random.Generator) -> bytes:
     return content[np.cumsum(edges[:-1]) == 0].tobytes()
 
 
-def filled_lines(content: bytes, blanks: bytes) -> NDArray[np.int64]:
-    """The numbers, from 1, of the lines with more than blanks: a file's records, counted."""
-    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
+def filled_lines(content: bytes, blanks: bytes | None) -> NDArray[np.int64]:
+    """The numbers, from 1, of the lines with more than blanks, by default any."""
+    lines = re.split(rb"\r\n|\r|\n", content.removeprefix(codecs.BOM_UTF8))
     return np.flatnonzero([bool(line.strip(blanks)) for line in lines]) + 1
 
 

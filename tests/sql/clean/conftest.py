@@ -36,6 +36,8 @@ class RawLog:
     fx_rates: list[dict[str, Any]] = field(default_factory=list)
     products: list[dict[str, Any]] = field(default_factory=list)
     amounts: str = "major"
+    # What was given when the tables were last made, and their rows.
+    made: tuple[str, dict[str, list[dict[str, Any]]]] = field(default=("", {}), repr=False)
 
     @staticmethod
     def at(text: str) -> dt.datetime:
@@ -118,10 +120,13 @@ class RawLog:
     def make_all(
         self, load_date: dt.date = LOAD_DATE, **parameters: object
     ) -> dict[str, list[dict[str, Any]]]:
-        """The rows of every clean table, by its name."""
-        self.give()
-        self.tables.session.execute("drop schema if exists clean cascade")
-        return self.rewrite(load_date, **parameters)
+        """The rows of every clean table, by its name; made again only of other records."""
+        given = repr((self, load_date, parameters))
+        if self.made[0] != given:
+            self.give()
+            self.tables.session.execute("drop schema if exists clean cascade")
+            self.made = given, self.rewrite(load_date, **parameters)
+        return self.made[1]
 
     def facts(self) -> dict[str, list[dict[str, Any]]]:
         """The rows of every clean table that does not tell how the records arrived."""
@@ -129,6 +134,7 @@ class RawLog:
 
     def give(self) -> None:
         """Puts into raw what has arrived by now."""
+        self.made = "", {}
         files: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
         for entity, rows in (
             ("events", self.events),

@@ -6,6 +6,8 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sizes import examples
+
 NAMES = ("Product Viewed", "Product Added", "Order Completed", "Order Refunded", "Order Cancelled")
 PRODUCTS = tuple("pqrs")
 PLACES = (None, "Asia/Tokyo", "Asia/Seoul")
@@ -38,7 +40,7 @@ def test_nothing_arrived_is_no_rows(log):
     assert set(map(len, log.make_all().values())) == {0}
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.randoms(use_true_random=False))
 def test_shuffled_rows_change_nothing(log, seed, random_order):
     log.events.clear()

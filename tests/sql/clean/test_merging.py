@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.clean.contracts import BOTS, EVENTS, IDENTITIES, MEMBERS, MERGE_LOG
+from tests.sizes import examples
 
 
 def persons(log):
@@ -97,7 +98,7 @@ LINKS = st.lists(
 )
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LINKS)
 def test_no_person_has_two_users_and_none_takes_up_six_devices_a_week(log, links):
     log.events.clear()

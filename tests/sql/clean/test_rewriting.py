@@ -18,6 +18,7 @@ from assets.clean.contracts import (
     SESSIONS,
 )
 from assets.clean.rewriting import rewrite
+from tests.sizes import examples
 
 NAMES = (
     *("Product Viewed", "Email Link Clicked", "Email Delivered", "Unsubscribed"),
@@ -83,7 +84,7 @@ def records(log, draw):
     )
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_rewriting_equals_making_anew(log, seed):
     draw = random.Random(seed)

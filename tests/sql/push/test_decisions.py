@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.push import contracts
+from tests.sizes import examples
 
 DAY = dt.date(2026, 9, 15)
 
@@ -407,7 +408,7 @@ STARTS = st.sampled_from(
 
 
 @settings(
-    max_examples=8,
+    max_examples=examples(8),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sizes import examples
+
 from .conftest import Pool, at
 
 BOUND = ("bound", None)
@@ -306,7 +308,7 @@ def test_who_came_by_a_member_of_a_ring_keeps_her_place(pool):
     assert {row["root_id"] for row in referrals.values()} == {2}
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     parents=st.lists(st.integers(1, 8), min_size=8, max_size=8),
     days=st.lists(st.integers(6, 11), min_size=8, max_size=8),
