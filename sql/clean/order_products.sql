@@ -2,7 +2,8 @@
 -- alone. Money is in base currency, converted and rounded as clean.events does; native_amount is what
 -- was said, before that, of a foreign one.
 --
--- quantity: 1 where none is told or none can be read, but 0 where a refund tells money alone.
+-- quantity: 1 where none is told or none can be read (10^9 and more is not believed), but 0 where a
+-- refund tells money alone.
 -- amount: price times quantity; the product's own total where that cannot be told, or is less.
 -- discount: what the product says of a discount, where its amount is price times quantity.
 with messages as (
@@ -25,7 +26,7 @@ listed as (
         get_json_object(product, '$.product_id') as product_id,
         nullif(get_json_object(product, '$.quantity'), '') as quantity_said,
         try_cast(
-            try_cast(get_json_object(product, '$.quantity') as decimal(28, 10)) as decimal(18, 4)
+            try_cast(get_json_object(product, '$.quantity') as decimal(28, 10)) as decimal(13, 4)
         ) as quantity,
         cast(try_cast(get_json_object(product, '$.price') as decimal(28, 10)) as double) as price,
         cast(coalesce(

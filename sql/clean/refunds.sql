@@ -95,7 +95,7 @@ known_orders as (
 ),
 list_sums as (
     select message_id, count(*) as n_lines, count(amount) as n_priced,
-        cast(sum(amount) as decimal(18, 4)) as amount
+        cast(sum(amount) as decimal(28, 4)) as amount
     from order_products
     group by message_id
 ),
@@ -104,7 +104,7 @@ listed as (
         e.native_amount as native_goods, s.n_lines, s.n_priced, s.amount as amount_all,
         cast(sum(p.amount) over (
             partition by p.message_id order by p.line rows unbounded preceding
-        ) as decimal(18, 4)) as amount_to
+        ) as decimal(28, 4)) as amount_to
     from order_products as p
     join events as e on e.message_id = p.message_id
     join list_sums as s on s.message_id = p.message_id
@@ -113,15 +113,15 @@ lines as (
     select message_id, line, product_id, quantity,
         case
             when n_lines = 1 and amount is null then goods
-            when n_priced = 0 and goods is not null then cast(0 as decimal(18, 4))
+            when n_priced = 0 and goods is not null then cast(0 as decimal(28, 4))
             when n_priced = n_lines and goods < amount_all then
                 cast(cast(
                     cast(goods as double) * cast(amount_to as double) / cast(amount_all as double)
-                as decimal(28, 10)) as decimal(18, 4))
+                as decimal(28, 10)) as decimal(28, 4))
                 - cast(cast(
                     cast(goods as double) * cast(amount_to - amount as double)
                         / cast(amount_all as double)
-                as decimal(28, 10)) as decimal(18, 4))
+                as decimal(28, 10)) as decimal(28, 4))
             else amount
         end as amount,
         case
@@ -160,7 +160,7 @@ rated as (
                         cast(l.native_amount as double) * f.rate * power(10, $base_minor_units)
                         + 0.5000001
                     ) / power(10, $base_minor_units)
-                as decimal(18, 4))
+                as decimal(28, 4))
             else l.amount
         end as amount
     from lines as l
@@ -197,11 +197,11 @@ known_lines as (
     select l.order_id, l.line, l.product_id, l.quantity, l.amount, l.is_unpriced,
         cast(sum(l.quantity) over (
             partition by l.order_id, l.product_id order by l.line rows unbounded preceding
-        ) as decimal(18, 4)) as quantity_to,
+        ) as decimal(28, 4)) as quantity_to,
         cast(sum(l.amount) over (
             partition by l.order_id, l.product_id order by l.line rows unbounded preceding
-        ) as decimal(18, 4)) as amount_to,
-        cast(sum(l.amount) over (partition by l.order_id, l.product_id) as decimal(18, 4))
+        ) as decimal(28, 4)) as amount_to,
+        cast(sum(l.amount) over (partition by l.order_id, l.product_id) as decimal(28, 4))
             as amount_all
     from order_lines as l
     join (select distinct order_id from known_orders) as k on k.order_id = l.order_id
@@ -213,11 +213,11 @@ by_product as (
         cast(sum(quantity) over (
             partition by order_id, scope order by refunded_at, message_id, line
             rows unbounded preceding
-        ) as decimal(18, 4)) as quantity_to,
+        ) as decimal(28, 4)) as quantity_to,
         cast(coalesce(sum(amount) over (
             partition by order_id, scope order by refunded_at, message_id, line
             rows unbounded preceding
-        ), 0) as decimal(18, 4)) as amount_to
+        ), 0) as decimal(28, 4)) as amount_to
     from asked
     where order_id is not null and scope is not null and not is_too_late
 ),
@@ -243,7 +243,7 @@ product_money as (
 ),
 -- Money of refunds that name an order alone.
 product_money_by_line as (
-    select order_id, order_line, cast(sum(amount) as decimal(18, 4)) as amount
+    select order_id, order_line, cast(sum(amount) as decimal(28, 4)) as amount
     from product_money
     group by order_id, order_line
 ),
@@ -251,10 +251,10 @@ first_left as (
     select s.order_id, s.line, s.amount - coalesce(m.amount, 0) as amount,
         cast(sum(s.amount - coalesce(m.amount, 0)) over (
             partition by s.order_id order by s.line rows unbounded preceding
-        ) as decimal(18, 4)) as amount_to,
+        ) as decimal(28, 4)) as amount_to,
         cast(sum(s.amount - coalesce(m.amount, 0)) over (
             partition by s.order_id
-        ) as decimal(18, 4)) as amount_all
+        ) as decimal(28, 4)) as amount_all
     from known_lines as s
     left join product_money_by_line as m on m.order_id = s.order_id and m.order_line = s.line
 ),
@@ -262,7 +262,7 @@ by_order as (
     select message_id, line, order_id, amount,
         cast(sum(amount) over (
             partition by order_id order by refunded_at, message_id, line rows unbounded preceding
-        ) as decimal(18, 4)) as amount_to
+        ) as decimal(28, 4)) as amount_to
     from asked
     where order_id is not null and scope is null and amount is not null and not is_too_late
 ),
@@ -272,11 +272,11 @@ order_shares as (
         cast(cast(
             cast(least(d.amount_to, s.amount_all) as double) * cast(s.amount_to as double)
                 / cast(s.amount_all as double)
-        as decimal(28, 10)) as decimal(18, 4))
+        as decimal(28, 10)) as decimal(28, 4))
         - cast(cast(
             cast(least(d.amount_to - d.amount, s.amount_all) as double)
                 * cast(s.amount_to as double) / cast(s.amount_all as double)
-        as decimal(28, 10)) as decimal(18, 4)) as share_to
+        as decimal(28, 10)) as decimal(28, 4)) as share_to
     from by_order as d
     join first_left as s on s.order_id = d.order_id
     where d.amount > 0 and s.amount_all > 0 and d.amount_to - d.amount < s.amount_all
@@ -291,13 +291,13 @@ rising_shares as (
 order_money as (
     select message_id, line, order_id, order_line,
         asked_from < amount_all and asked_to >= amount_all as is_closing,
-        share_to - lag(share_to, 1, cast(0 as decimal(18, 4))) over (
+        share_to - lag(share_to, 1, cast(0 as decimal(28, 4))) over (
             partition by message_id, line order by order_line
         ) as amount
     from rising_shares
 ),
 order_money_by_line as (
-    select order_id, order_line, cast(sum(amount) as decimal(18, 4)) as amount
+    select order_id, order_line, cast(sum(amount) as decimal(28, 4)) as amount
     from order_money
     group by order_id, order_line
 ),
@@ -311,10 +311,10 @@ valued_pieces as (
     select p.message_id, p.line, p.refunded_at, p.order_id, p.order_line,
         cast(cast(
             cast(s.amount as double) * cast(p.piece_to as double) / cast(s.quantity as double)
-        as decimal(28, 10)) as decimal(18, 4))
+        as decimal(28, 10)) as decimal(28, 4))
         - cast(cast(
             cast(s.amount as double) * cast(p.piece_from as double) / cast(s.quantity as double)
-        as decimal(28, 10)) as decimal(18, 4)) as amount
+        as decimal(28, 10)) as decimal(28, 4)) as amount
     from pieces as p
     join known_lines as s on s.order_id = p.order_id and s.line = p.order_line
     where p.is_untold and s.quantity > 0
@@ -324,7 +324,7 @@ running_pieces as (
         cast(sum(amount) over (
             partition by order_id, order_line order by refunded_at, message_id, line
             rows unbounded preceding
-        ) as decimal(18, 4)) as amount_to
+        ) as decimal(28, 4)) as amount_to
     from valued_pieces
 ),
 piece_money as (
@@ -334,13 +334,13 @@ piece_money as (
     join second_left as s on s.order_id = r.order_id and s.line = r.order_line
 ),
 piece_money_by_line as (
-    select order_id, order_line, cast(sum(amount) as decimal(18, 4)) as amount
+    select order_id, order_line, cast(sum(amount) as decimal(28, 4)) as amount
     from piece_money
     group by order_id, order_line
 ),
 -- Who takes what is left: of a product's pieces, of an order's pieces, of an order's money.
 pieces_by_line as (
-    select order_id, order_line, cast(sum(piece_to - piece_from) as decimal(18, 4)) as quantity
+    select order_id, order_line, cast(sum(piece_to - piece_from) as decimal(28, 4)) as quantity
     from pieces
     group by order_id, order_line
 ),
@@ -402,15 +402,15 @@ set_against as (
 ),
 referenced as (
     select message_id, line, order_id, order_line,
-        cast(sum(quantity) as decimal(18, 4)) as quantity,
-        cast(sum(amount) as decimal(18, 4)) as amount
+        cast(sum(quantity) as decimal(28, 4)) as quantity,
+        cast(sum(amount) as decimal(28, 4)) as amount
     from set_against
     group by message_id, line, order_id, order_line
     having sum(quantity) > 0 or sum(amount) > 0
 ),
 referenced_by_line as (
-    select order_id, order_line, cast(sum(quantity) as decimal(18, 4)) as quantity,
-        cast(sum(amount) as decimal(18, 4)) as amount
+    select order_id, order_line, cast(sum(quantity) as decimal(28, 4)) as quantity,
+        cast(sum(amount) as decimal(28, 4)) as amount
     from referenced
     group by order_id, order_line
 ),
@@ -438,11 +438,11 @@ inferred_supply as (
 ),
 steps as (
     select member_id, product_id, ordered_at as step_at, 0 as is_demand, order_id as id, line,
-        quantity as supply, cast(0 as decimal(18, 4)) as demand
+        quantity as supply, cast(0 as decimal(28, 4)) as demand
     from inferred_supply
     union all
     select member_id, product_id, refunded_at as step_at, 1 as is_demand, message_id as id, line,
-        cast(0 as decimal(18, 4)) as supply, quantity as demand
+        cast(0 as decimal(28, 4)) as supply, quantity as demand
     from inferred_demand
 ),
 totals as (
@@ -492,7 +492,7 @@ inferred_pieces as (
     where d.taken_from < s.supplied_to and s.supplied_from < d.taken_to
 ),
 inferred_by_refund as (
-    select message_id, line, cast(sum(piece_to - piece_from) as decimal(18, 4)) as quantity
+    select message_id, line, cast(sum(piece_to - piece_from) as decimal(28, 4)) as quantity
     from inferred_pieces
     group by message_id, line
 ),
@@ -502,7 +502,7 @@ inferred_parts as (
         cast(sum(p.piece_to - p.piece_from) over (
             partition by p.message_id, p.line order by p.order_id, p.order_line
             rows unbounded preceding
-        ) as decimal(18, 4)) as quantity_to,
+        ) as decimal(28, 4)) as quantity_to,
         case
             when d.native_amount is not null and f.rate is not null then
                 cast(
@@ -510,7 +510,7 @@ inferred_parts as (
                         cast(d.native_amount as double) * f.rate * power(10, $base_minor_units)
                         + 0.5000001
                     ) / power(10, $base_minor_units)
-                as decimal(18, 4))
+                as decimal(28, 4))
             else d.amount
         end as total
     from inferred_pieces as p
@@ -528,21 +528,21 @@ inferred_wanted as (
                 cast(cast(
                     cast(line_amount as double) * cast(piece_to as double)
                         / cast(line_quantity as double)
-                as decimal(28, 10)) as decimal(18, 4))
+                as decimal(28, 10)) as decimal(28, 4))
                 - cast(cast(
                     cast(line_amount as double) * cast(piece_from as double)
                         / cast(line_quantity as double)
-                as decimal(28, 10)) as decimal(18, 4))
+                as decimal(28, 10)) as decimal(28, 4))
             else
                 cast(cast(
                     cast(total as double) * cast(quantity_to as double)
                         / cast(asked_quantity as double)
-                as decimal(28, 10)) as decimal(18, 4))
+                as decimal(28, 10)) as decimal(28, 4))
                 - cast(cast(
                     cast(total as double)
                         * cast(quantity_to - (piece_to - piece_from) as double)
                         / cast(asked_quantity as double)
-                as decimal(28, 10)) as decimal(18, 4))
+                as decimal(28, 10)) as decimal(28, 4))
         end as wanted
     from inferred_parts
 ),
@@ -551,7 +551,7 @@ inferred_running as (
         cast(sum(wanted) over (
             partition by order_id, order_line order by refunded_at, message_id, line
             rows unbounded preceding
-        ) as decimal(18, 4)) as wanted_to
+        ) as decimal(28, 4)) as wanted_to
     from inferred_wanted
 ),
 inferred as (
@@ -567,15 +567,15 @@ matched as (
     from inferred
 ),
 matched_by_refund as (
-    select message_id, line, cast(sum(quantity) as decimal(18, 4)) as quantity,
-        cast(sum(amount) as decimal(18, 4)) as amount
+    select message_id, line, cast(sum(quantity) as decimal(28, 4)) as quantity,
+        cast(sum(amount) as decimal(28, 4)) as amount
     from matched
     group by message_id, line
 ),
 -- What the parts of an inferred refund were to be, at their orders' rates, and what is left of it.
 inferred_sums as (
-    select message_id, line, cast(sum(wanted) as decimal(18, 4)) as wanted,
-        cast(sum(quantity) as decimal(18, 4)) as quantity
+    select message_id, line, cast(sum(wanted) as decimal(28, 4)) as wanted,
+        cast(sum(quantity) as decimal(28, 4)) as quantity
     from inferred
     group by message_id, line
 ),
@@ -589,7 +589,7 @@ told as (
             else i.wanted + cast(cast(
                 cast(a.amount as double)
                     * (1 - cast(i.quantity as double) / cast(a.quantity as double))
-            as decimal(28, 10)) as decimal(18, 4))
+            as decimal(28, 10)) as decimal(28, 4))
         end as amount
     from asked as a
     left join inferred_sums as i on i.message_id = a.message_id and i.line = a.line

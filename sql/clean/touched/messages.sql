@@ -17,7 +17,7 @@
 -- revenue, less the discount where what else it says shows that the discount is still in it; else its
 -- subtotal; else its total less shipping and tax; else its value, refund_amount or amount.
 -- quantity: 1 where a product comes without one, but 0 where a refund tells money alone; NULL where
--- it is told and cannot be read.
+-- it is told and cannot be read, or is 10^9 or more.
 -- order_id: a completed order without one goes by its message. is_test: an order event that says
 -- test: true, or whose order_id or coupon is one of the shop's test orders.
 -- is_deliberate: an act of the member, not of a machine or of the shop and its servers, by the
@@ -219,7 +219,7 @@ priced as (
         case
             when p.product_id is null then null
             when p.quantity_said is not null
-                then try_cast(try_cast(p.quantity_said as decimal(28, 10)) as decimal(18, 4))
+                then try_cast(try_cast(p.quantity_said as decimal(28, 10)) as decimal(13, 4))
             when p.event_name = 'Order Refunded' and p.price is null and p.goods is not null then 0
             else 1
         end as quantity,

@@ -412,3 +412,13 @@ def test_both_stocks_hold_and_nothing_told_is_lost(log, seed):
         assert 0 <= order["refunded"] <= order["revenue"]
         lines = [row for row in tables[ORDER_LINES.name] if row["order_id"] == order["order_id"]]
         assert order["revenue"] == sum(row["amount"] for row in lines)
+
+
+def test_numbers_beyond_belief_stop_nothing(log):
+    log.order("o", "01-05 08:00", *[("p", 999_999_999, 900)] * 3, user="ann")
+    log.order("huge", "01-05 08:00", ("p", 1e13, 1), user="ann")
+    for number in range(150):
+        log.refund("o" if number % 2 else "C", "01-06 08:00", ("p", 9e8, 1000), user="ann")
+    log.refund("o", "01-07 08:00", total=1e15)
+    refunds = log.make(REFUNDS)
+    assert sum(row["amount"] for row in refunds if row["order_id"] == "o") <= 2_699_999_997_300
