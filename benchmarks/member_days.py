@@ -105,6 +105,7 @@ def fill_shop(session: Session, n_members: int) -> None:
             "member_id": "member_id",
             "event_name": "'Product Viewed'",
             "event_date": "date",
+            "is_deliberate": "true",
             "is_bot": "false",
         },
     )

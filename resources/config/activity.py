@@ -110,7 +110,7 @@ AUTOMATIC = (
 
 # What only a member can do: an act even where no device is named, unless a server says so.
 ACTS = (
-    *("Page", "Screen", "$pageview", "$screen", "page_view", "screen_view", "pageview"),
+    *("Page", "Screen", "$pageview", "$screen", "page_view", "screen_view", "page_hit"),
     *("*Viewed", "*Searched", "*Clicked", "*Click", "*Tapped", "Product List Filtered"),
     *("Product Added", "Product Removed", "Product Added to Wishlist", "Product Shared"),
     *("Product Removed from Wishlist", "Wishlist Product Added to Cart", "Cart Shared"),
