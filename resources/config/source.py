@@ -273,17 +273,38 @@ class LandedSource(Source):
     settle_seconds: Annotated[int, Field(ge=0)] = 0
 
 
+class Beside(Declared):
+    """Files that a source's files need: of the same format and load date, looked up by a key.
+
+    `key` gives the columns of the key, by the source's own names for them. A record that finds none
+    is rejected unless it `is_optional`.
+    """
+
+    path: str
+    key: Annotated[dict[str, str], Field(min_length=1)]
+    is_optional: bool = False
+
+
 class FileSource(LandedSource):
     """Files of one format and meaning; `.gz` and `.zst` are read as what they hold.
 
     The columns of a CSV are parted by `delimiter`; a field that holds one stands in double quotes,
     and a double quote in it is doubled (RFC 4180). `columns` names them where the file does not.
+    `beside` names other files whose records the mapping reads too, as `name.column`.
     """
 
     kind: Literal["files"]
     format: Literal["jsonl", "csv", "parquet"]
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    beside: dict[Annotated[str, AfterValidator(_one_word)], Beside] = Field(
+        default_factory=dict[str, Beside]
+    )
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the files are Parquet."""
+        return self.format == "parquet"
 
     @model_validator(mode="after")
     def _only_text_is_described(self) -> Self:
@@ -291,6 +312,8 @@ class FileSource(LandedSource):
             raise ValueError("expected a 'delimiter' that is neither a quote nor a line end")
         if self.columns and self.format != "csv":
             raise ValueError("expected 'columns' beside 'format: csv' only")
+        if self.beside and (self.layout or self.format == "jsonl"):
+            raise ValueError("expected 'beside' with 'map', for csv or parquet")
         if self.encoding != "utf-8" and self.format == "parquet":
             raise ValueError("expected no 'encoding' of parquet, which has its own")
         named = [name.strip().lower() for name in self.columns or ()]

@@ -1,6 +1,7 @@
 """Files in batches, read and hashed ahead of the database's work on the batch before."""
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from resources.sources.tables import CsvTable, ParquetTable, Tables, read_csv, r
 
 _BATCH_BYTES = 512 << 20
 _READERS = 4
+# Of both ends of a file, to see what it is.
+_GLANCE_BYTES = 100
 
 Step = TypeVar("Step")
 
@@ -87,7 +90,8 @@ def _groups(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
     group: list[Arrival] = []
     n_bytes = 0
     for arrival in arrivals:
-        if group and n_bytes + arrival.n_bytes_read > _BATCH_BYTES:
+        is_apart = bool(group) and arrival.beside != group[0].beside
+        if group and (is_apart or n_bytes + arrival.n_bytes_read > _BATCH_BYTES):
             yield group
             group, n_bytes = [], 0
         group.append(arrival)
@@ -110,8 +114,17 @@ def _read(
         tables = [read_csv(each, text) for each, (_, text) in zip(group, contents, strict=True)]
         yield from _alike(group, hashes, tables)
         return
+    for arrival, (_, text) in zip(group, contents, strict=True):
+        if format_ == "jsonl" and _is_array(text):
+            problem = "a JSON array; write one record per line, as `jq -c '.[]'` does"
+            raise unreadable(arrival.source, arrival.file, problem)
     lines = readers.map(read_lines, [text for _, text in contents], [each.path for each in group])
     yield Batch(group, hashes, pa.concat_tables(lines))
+
+
+def _is_array(content: bytes) -> bool:
+    first, last = content[:_GLANCE_BYTES], content[-_GLANCE_BYTES:]
+    return first.removeprefix(BOM_UTF8).lstrip()[:1] == b"[" and last.rstrip()[-1:] == b"]"
 
 
 def _alike(

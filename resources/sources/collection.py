@@ -73,7 +73,7 @@ def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) ->
     found: list[Arrival] = []
     for arrival in arrivals:
         before = known.get((arrival.source.id, arrival.path))
-        if before and before.declaration == arrival.source.fingerprint:
+        if before and before.declaration == arrival.declaration:
             if (before.n_bytes, before.modified_at) == (arrival.n_bytes, arrival.modified_at):
                 continue
             if before.sha256 == arrival.sha256():
@@ -403,7 +403,7 @@ def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
             # The end of the load date, a day later.
             "latest_at": [midnight(arrival.load_date + late) for arrival in arrivals],
             "load_date": [arrival.load_date for arrival in arrivals],
-            "declaration": [arrival.source.fingerprint for arrival in arrivals],
+            "declaration": [arrival.declaration for arrival in arrivals],
             "n_bytes": [arrival.n_bytes for arrival in arrivals],
             "modified_at": [arrival.modified_at for arrival in arrivals],
         }

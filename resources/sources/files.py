@@ -5,8 +5,8 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import pyarrow as pa
@@ -60,6 +60,21 @@ class Arrival:
     load_date: dt.date
     n_bytes: int
     modified_at: dt.datetime
+    beside: Mapping[str, Sequence["Arrival"]] = field(
+        default_factory=dict[str, Sequence["Arrival"]], kw_only=True
+    )
+
+    @property
+    def declaration(self) -> str:
+        """Hash of what its records mean: the source's declaration, and the files beside it."""
+        if not self.beside:
+            return self.source.fingerprint
+        told = [
+            (name, each.path, each.n_bytes, each.modified_at)
+            for name, files in sorted(self.beside.items())
+            for each in files
+        ]
+        return hashlib.sha256(f"{self.source.fingerprint}{told}".encode()).hexdigest()[:16]
 
     @property
     def n_bytes_read(self) -> int:
@@ -154,9 +169,9 @@ def find_arrivals(
         ConfigError: a path names an environment variable that is not set.
     """
     arrivals = [
-        replace(found, load_date=_load_date(found, ledger or Ledger()))
+        found
         for source in sources
-        for found in _of_source(source, landing, expand(source.path, environment), now)
+        for found in _dated(source, landing, environment, now, ledger or Ledger())
         if isinstance(found, Arrival)
     ]
     return sorted(arrivals, key=lambda each: (each.source.id, each.load_date, each.path))
@@ -177,7 +192,11 @@ def find_unfinished(
     waiting = [
         found
         for source in sources
-        for found in _of_source(source, landing, expand(source.path, environment), now)
+        for found in (
+            _dated(source, landing, environment, now, Ledger())
+            if isinstance(source, FileSource) and source.beside
+            else _of_source(source, landing, expand(source.path, environment), now)
+        )
         if isinstance(found, Unfinished)
     ]
     return sorted(waiting, key=lambda each: (each.source_id, each.file))
@@ -198,6 +217,44 @@ def check_load_dates(arrivals: Iterable[Arrival], first: dt.date, last: dt.date)
                 f"not between first_load_date {first} of shop.yaml and today, {last}; "
                 "rename the file or correct the declaration"
             )
+
+
+def _dated(
+    source: LandedSource,
+    landing: Path,
+    environment: Mapping[str, str],
+    now: dt.datetime | None,
+    ledger: Ledger,
+) -> Iterator[Arrival | Unfinished]:
+    """A source's files with their load dates and the files beside them."""
+    beside = _beside(source, landing, environment, now) if isinstance(source, FileSource) else {}
+    for found in _of_source(source, landing, expand(source.path, environment), now):
+        if isinstance(found, Unfinished):
+            yield found
+            continue
+        date = _load_date(found, ledger)
+        missing = [name for name, by_date in beside.items() if date not in by_date]
+        if missing:
+            reason = f"its file of {missing[0]} of {date} is not there"
+            yield Unfinished(source.id, found.file, reason)
+            continue
+        together = {name: by_date[date] for name, by_date in beside.items()}
+        yield replace(found, load_date=date, beside=together)
+
+
+def _beside(
+    source: FileSource, landing: Path, environment: Mapping[str, str], now: dt.datetime | None
+) -> dict[str, dict[dt.date, list[Arrival]]]:
+    """The finished files beside a source's, by name and load date."""
+    beside: dict[str, dict[dt.date, list[Arrival]]] = {}
+    for name, declared in source.beside.items():
+        other = source.model_copy(update={"path": declared.path, "columns": None, "beside": {}})
+        by_date = beside.setdefault(name, {})
+        found = _of_source(other, landing, expand(declared.path, environment), now)
+        arrivals = [each for each in found if isinstance(each, Arrival)]
+        for each in sorted(arrivals, key=lambda arrival: arrival.path):
+            by_date.setdefault(_load_date(each, Ledger()), []).append(each)
+    return beside
 
 
 def _of_source(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from resources.config.loading import ConfigError
-from resources.config.source import FIELDS, Source
+from resources.config.source import FIELDS, FileSource, Source
 from resources.sources.files import Arrival
 from resources.sources.messages import with_derived_ids
 from resources.sources.tables import PATH, folded, quoted
@@ -51,11 +51,11 @@ def mapped(session: Session, source: Source, arrival: Arrival) -> str:
     """
     told = {KEYS.get(name, name): _told(name, source) for name in FIELDS[source.entity]}
     if source.entity == "events":
-        told["properties"] = ("properties", _object(source.properties))
+        told["properties"] = ("properties", _object(source, source.properties))
     if source.entity in ("members", "consents"):
         told["addresses"] = ("addresses", _addresses(source))
     if source.attributes:
-        told["attributes"] = ("attributes", _object(source.attributes))
+        told["attributes"] = ("attributes", _object(source, source.attributes))
     if source.entity == "consents":
         told["purpose"] = ("map.purpose", _purpose(source))
         told["at_said"] = ("map.at", f"cast(({source.map.get('at', 'null')}) as varchar)")
@@ -123,8 +123,10 @@ def _told(name: str, source: Source) -> tuple[str, str]:
     return key, f"try_cast(({given}) as varchar)"
 
 
-def _object(expressions: Mapping[str, str]) -> str:
-    pairs = ", ".join(f"'{name}', try({given})" for name, given in expressions.items())
+def _object(source: Source, expressions: Mapping[str, str]) -> str:
+    # TRY takes no aggregate.
+    guard = "" if source.group_by else "try"
+    pairs = ", ".join(f"'{name}', {guard}({given})" for name, given in expressions.items())
     return f"cast(json_object({pairs}) as varchar)"
 
 
@@ -163,6 +165,8 @@ def _rest(session: Session, source: Source) -> str:
     left_out = _columns_named(session, [each for each in people if each] or ["1"])
     left_out |= {folded(found[1]) for each in told if (found := _BARE.fullmatch(each.strip()))}
     left_out |= {"line", "record", PATH}
+    if isinstance(source, FileSource):
+        left_out |= set(source.beside)
     # An object as a text within a text would be read by nobody, redaction included.
     pairs = [
         f"{text_literal(name)}, case when json_valid({value}) and {value}[1] in ('{{', '[')"
@@ -226,7 +230,7 @@ def _unreadable_field(source: Source) -> str:
         )
         for name, given in expressions.items()
     ]
-    return f"case {' '.join(cases)} end" if cases else "null"
+    return f"case {' '.join(cases)} end" if cases and not source.group_by else "null"
 
 
 def _reason(source: Source) -> str:

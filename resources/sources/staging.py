@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from resources.config.loading import ConfigError
-from resources.config.source import Source
+from resources.config.source import FileSource, Source
 from resources.config.web_log_source import WebLogSource
 from resources.sources.batches import Batch
+from resources.sources.beside import join_beside, open_beside
 from resources.sources.files import SourceError, unreadable
 from resources.sources.mapping import columns_read, mapped
 from resources.sources.tables import PATH, folded, is_of_texts, open_tables, quoted
@@ -152,11 +153,17 @@ def _open_records(session: Session, source: Source, batch: Batch) -> None:
         "create or replace temp table unreadable"
         " (path varchar not null, line bigint not null, reason varchar not null, payload varchar)"
     )
-    if batch.tables:
-        columns = columns_read(session, source) if source.layout is None else None
-        open_tables(session, batch.tables, columns)
-    else:
+    if not batch.tables:
         _open_objects(session, source, batch)
+        return
+    beside = source.beside if isinstance(source, FileSource) else {}
+    columns = columns_read(session, source) if source.layout is None else None
+    if beside and isinstance(source, FileSource):
+        open_beside(session, source, batch.arrivals[0].beside)
+        columns = [name for name in columns or () if name not in beside]
+    open_tables(session, batch.tables, columns)
+    if beside:
+        join_beside(session, beside)
 
 
 def _open_objects(session: Session, source: Source, batch: Batch) -> None:
