@@ -113,7 +113,7 @@ _RESPELT = (
     ("^ | $", ""),
 )
 _EXACT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
-_EXACT_WITH_OFFSET = rf"{_EXACT}:\d\d(?:\.\d{{1,6}})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_EXACT_WITH_OFFSET = rf"{_EXACT}:\d\d(?:\.\d{{1,6}})?(?:Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
 _EXACT_LOCAL = r"\d{4}(?:-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2})[T ]\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?"
 _NUMBER = r"\s*(?:\d{9,19}(?:\.\d+)?|\d(?:\.\d+)?[eE]\+?\d{1,2})\s*"
 # How programs write that there is no time.

@@ -100,6 +100,13 @@ def count_unread(session: Session) -> pl.DataFrame:
         for field, code in _CODES.items()
         if field in columns
     ]
+    if "attributes" in columns:
+        told.append(
+            "select path, {'field': 'attributes', 'said': attributes} as entry from staged"
+            " where reason is null and not says_nothing(attributes)"
+            " and case when json_valid(attributes) then json_type(attributes) <> 'OBJECT'"
+            " else true end"
+        )
     if not told:
         return pl.DataFrame(schema=_SCHEMA)
     return session.frame(

@@ -8,9 +8,9 @@ with waiting as (
     from raw.members
     where signed_up_at >= (select max(as_of) from clean.loads)
     union all
-    select source, 1 as n_waiting, "at" as waits_until
+    select source, 1 as n_waiting, counts_at as waits_until
     from raw.consents
-    where "at" >= (select max(as_of) from clean.loads)
+    where counts_at >= (select max(as_of) from clean.loads)
 )
 select source, cast(sum(n_waiting) as bigint) as n_waiting, max(waits_until) as waits_until
 from waiting

@@ -54,7 +54,8 @@ typed as (
     select
         *,
         lower(type_said) as event_type,
-        utc(coalesce(original_said, timestamp_said)) as occurred_at,
+        utc(original_said) as original_at,
+        case when original_at is null then utc(timestamp_said) else original_at end as occurred_at,
         utc(sent_said) as sent_at,
         utc(received_said) as received_at,
         -- NULL: says none. What begins like an object and has no keys may be a text.
@@ -99,9 +100,10 @@ judged as (
                 then 'userId is missing on an alias call'
             when not has_properties then 'properties are not an object'
             when not has_traits then 'traits are not an object'
-            when occurred_at is null and not is_no_time(coalesce(original_said, timestamp_said))
-                then case when original_said is null then 'timestamp' else 'originalTimestamp' end
-                    || why_no_time(coalesce(original_said, timestamp_said))
+            when original_at is null and not is_no_time(original_said)
+                then 'originalTimestamp' || why_no_time(original_said)
+            when occurred_at is null and not is_no_time(timestamp_said)
+                then 'timestamp' || why_no_time(timestamp_said)
             when received_at is null and not is_no_time(received_said)
                 then 'receivedAt' || why_no_time(received_said)
             when sent_at is null and not is_no_time(sent_said)
