@@ -138,7 +138,12 @@ class Interest(Declared):
 
 
 class Quality(Declared):
-    """What is doubtful in a log, and when to stop."""
+    """What is doubtful in a log, when to warn and when to stop.
+
+    Shares of a source's records: of the rejected ones from which a run stops; and of those with
+    another record's id and other content, and of the values of a field that are not understood,
+    from which it warns.
+    """
 
     reject_limit: Share = 0.05
     conflict_limit: Share = 0.001
