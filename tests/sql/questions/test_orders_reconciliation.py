@@ -67,7 +67,7 @@ def test_nothing_ordered_is_nothing_in_every_part(tables):
 
 def test_a_sample_of_online_retail_adds_up_to_the_cent(tables, shared_data):
     path = shared_data("online_retail_ii/online_retail_ii.parquet")
-    for contract in (raw.MEMBERS, raw.CONSENTS, raw.PRODUCTS, raw.EVENTS):
+    for contract in (raw.MEMBERS, raw.ADDRESSES, raw.CONSENTS, raw.PRODUCTS, raw.EVENTS):
         tables.given(contract)
     file = {"source": "order_lines", "path": "f", "entity": "events", "amounts": "major"}
     tables.given(raw.LOADS, [{**file, "load_date": LOAD_DATE}])
