@@ -13,7 +13,7 @@ from resources.config.attributes import attributes_mapped
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources import messages, reading, redaction, times, values, vocabulary
+from resources.sources import messages, reading, redaction, thing_ids, times, values, vocabulary
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.load_dates import Ledger, LoadedFile
@@ -24,9 +24,8 @@ from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
-_MACROS = "".join(
-    module.MACROS for module in (redaction, reading, times, messages, vocabulary, values)
-)
+_READERS = (redaction, reading, thing_ids, times, messages, vocabulary, values)
+_MACROS = "".join(module.MACROS for module in _READERS)
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();
 create or replace temp table pseudonyms (identifier varchar, pseudonym varchar);
@@ -146,7 +145,7 @@ def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _St
     session.execute(mark + messages.declare(source))
     stage(session, batch)
     if source.entity == "events":
-        session.execute(reading.PLAIN_NUMBERS)
+        session.execute(f"{reading.PLAIN_NUMBERS}; {thing_ids.PLAIN_IDS}")
     messages.name_messages(session, source)
     _reject_late(session, files)
     if source.entity in ("members", "consents"):

@@ -120,7 +120,8 @@ def _told(name: str, source: Source) -> tuple[str, str]:
     kind = "timestamp" if name in _TIMES else _READINGS.get(name, ("", ""))[0]
     if kind:
         return key, f"({given})" if name in source.map else f"cast(null as {kind})"
-    return key, f"try_cast(({given}) as varchar)"
+    told = f"try_cast(({given}) as varchar)"
+    return key, f"read_id({told})" if name == "product_id" else told
 
 
 def _object(source: Source, expressions: Mapping[str, str]) -> str:

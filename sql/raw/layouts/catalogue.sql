@@ -46,6 +46,7 @@ select
         when not is_utf8 then 'not UTF-8'
         when f is null then 'not a JSON object'
         when coalesce(f[1], '') = '' then 'product_id is missing'
+        when read_id(f[1]) is null then 'product_id names no product'
         when coalesce(f[2], 'product') not in ('product', 'content')
             then 'kind is neither product nor content'
         when currency_said is not null and currency is null
@@ -65,7 +66,7 @@ select
         when tags is null and not says_nothing(f[7]) then 'tags are not a list'
     end as reason,
     case when reason is not null then text end as payload,
-    f[1] as product_id,
+    read_id(f[1]) as product_id,
     coalesce(f[2], 'product') as kind,
     f[3] as title,
     f[4] as description,
