@@ -161,6 +161,7 @@ MEMBERS = Contract(
         CHANNEL.optional(),
         Column("addressable_channels", "varchar[]", "Channels for which the vault has an address"),
         Column("attributes", "varchar", "JSON of what else is known, without direct identifiers"),
+        Column("opt_outs", "varchar[]", "Channels that its flags shut; *: all of them"),
         LOAD_DATE,
     ),
     description="What the shop knows of its members; their addresses are in the vault alone.",

@@ -13,7 +13,16 @@ from resources.config.attributes import attributes_mapped
 from resources.config.source import Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
-from resources.sources import messages, reading, redaction, thing_ids, times, values, vocabulary
+from resources.sources import (
+    messages,
+    opt_outs,
+    reading,
+    redaction,
+    thing_ids,
+    times,
+    values,
+    vocabulary,
+)
 from resources.sources.batches import Batch, ahead, read_batches
 from resources.sources.files import Arrival
 from resources.sources.load_dates import Ledger, LoadedFile
@@ -24,7 +33,7 @@ from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
 from resources.warehouse import Session, read_sql, text_literal
 
-_READERS = (redaction, reading, thing_ids, times, messages, vocabulary, values)
+_READERS = (redaction, reading, thing_ids, times, messages, vocabulary, values, opt_outs)
 _MACROS = "".join(module.MACROS for module in _READERS)
 _TEMPORARY = """
 create or replace temp table time_zones as select distinct name from pg_timezone_names();

@@ -11,7 +11,8 @@
 -- channel at a later instant: a withdrawal from all channels is opened again channel by channel, and
 -- at one instant the withdrawal wins. A withdrawal that is known counts at once, a grant from its
 -- instant on. An event that says that the member unsubscribed, or took a message for spam, is a
--- withdrawal, until any later grant of theirs.
+-- withdrawal, until any later grant of theirs. A flag in a member record (email_opt_out: true) is one
+-- as of the end of the record's load date.
 -- consented_channels: the channels that are granted; if the member is identified, also the assumed
 -- ones. Withdrawn channels are none of them, nor are those from which the member's address was
 -- withdrawn, until the address or the member grants the channel again. A grant by address counts on
@@ -170,6 +171,12 @@ statements as (
     left join channels as k on k.channel = c.channel
     where c.effect = 'withdrawn' or (c.effect = 'granted' and c.counts_at < $as_of)
 ),
+flags as (
+    select i.member_id, i.identifier, explode(m.opt_outs) as scope,
+        to_utc_timestamp(cast(m.load_date as timestamp) + interval '1' day, $time_zone) as counts_at
+    from raw.members as m
+    join identities as i on i.identifier = m.user_id
+),
 statements_by_address as (
     select explode(address_hashes) as address_hash, scope, counts_at, is_grant
     from statements
@@ -207,6 +214,10 @@ heard as (
     from statements_by_address as s
     join addresses as a on a.address_hash = s.address_hash
     where not s.is_grant or a.channel = s.scope
+    union all
+    select f.member_id, 'identifier' as kind, f.identifier as subject,
+        nullif(f.scope, '*') as scope, f.counts_at, false as is_grant
+    from flags as f
     union all
     select u.member_id, 'event' as kind, '' as subject, u.scope, u.occurred_at as counts_at,
         false as is_grant

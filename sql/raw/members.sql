@@ -16,6 +16,7 @@ select
     list_sort(list_transform(coalesce(staged.addresses, []), lambda entry: entry.channel))
         as addressable_channels,
     kept_attributes(coalesce(staged.attributes, '{}')) as attributes,
+    opt_outs(coalesce(staged.attributes, '{}')) as opt_outs,
     files.load_date
 from staged
 join files on files.path = staged.path
