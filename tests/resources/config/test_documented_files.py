@@ -20,7 +20,7 @@ def examples(page: str) -> list[dict[str, Any]]:
     return [source for block in blocks for source in yaml.safe_load(block)["sources"]]
 
 
-@pytest.mark.parametrize(("page", "n_sources"), [("files.md", 7), ("web_log.md", 2)])
+@pytest.mark.parametrize(("page", "n_sources"), [("files.md", 8), ("web_log.md", 2)])
 def test_every_example_loads(page: str, n_sources: int) -> None:
     declared = examples(page)
     assert len(declared) == n_sources
