@@ -6,11 +6,11 @@
 --
 -- The member of a line is its order's: of the messages with a user, the server's (which have no
 -- device) come first, then the earliest; without a user, the earliest message that has a member. The
--- channel and instant are the smallest. quantity is 1 where none can be read. The only line of an
--- order without a price of its own takes the amount of the message. A line that has no price even so,
--- or only one in a currency without a rate, is unpriced: its price and amount are 0, and it is never
--- dropped. A cancelled order is one that any 'Order Cancelled' message names (that of its own
--- namespace, else of the same member).
+-- channel and instant are the smallest. quantity is 1 where none can be read. What the message says
+-- of its goods beyond the lines that have money of their own is of those that have none, by quantity.
+-- A line that has no money even so, or only in a currency without a rate, is unpriced: its price and
+-- amount are 0, and it is never dropped. A cancelled order is one that any 'Order Cancelled' message
+-- names (that of its own namespace, else of the same member).
 --
 -- amount: price times quantity less discount: the line's own, and its share of the order's, which is
 -- spread over product lines in proportion to their money, rounded to what can be paid, the rest on
@@ -104,13 +104,52 @@ flat_lines as (
     from flat_messages
     where namespace = first_namespace
 ),
-lines as (
-    select w.order_id, p.line, coalesce(p.product_id, '') as product_id, p.quantity, p.price,
-        p.amount, p.discount, w.message_id,
-        case when w.n_products = 1 then w.amount end as order_amount
+listed as (
+    select w.order_id, w.message_id, w.amount as told, p.line,
+        coalesce(p.product_id, '') as product_id, p.quantity, p.price, p.amount, p.discount,
+        coalesce(
+            p.product_id <> '' and regexp_like(p.product_id, $adjustment_products), false
+        ) as is_adjustment
     from whole_messages as w
     join order_products as p on p.message_id = w.message_id
     where w.turn = 1 and w.form = 1
+),
+lacking as (
+    select order_id, line, amount, is_adjustment,
+        case when quantity > 0 then cast(quantity as double) else 1e0 end as weight,
+        told - sum(case when is_adjustment then 0 else coalesce(amount, 0) end) over (
+            partition by order_id
+        ) as rest,
+        count(*) over (partition by order_id) as n_lines
+    from listed
+),
+weighted as (
+    select order_id, line, rest,
+        sum(weight) over (partition by order_id) as weight_all,
+        sum(weight) over (
+            partition by order_id order by line rows unbounded preceding
+        ) as weight_to,
+        line = max(line) over (partition by order_id) as is_last
+    from lacking
+    where amount is null and (n_lines = 1 or (rest >= 0 and not is_adjustment))
+),
+running as (
+    select order_id, line,
+        case when is_last then cast(rest as decimal(18, 4)) else cast(floor(
+            cast(rest as double) * weight_to / weight_all * power(10, $base_minor_units) + 0.5000001
+        ) / power(10, $base_minor_units) as decimal(18, 4)) end as share_to
+    from weighted
+),
+lent as (
+    select order_id, line,
+        share_to - lag(share_to, 1, 0) over (partition by order_id order by line) as share
+    from running
+),
+lines as (
+    select p.order_id, p.line, p.product_id, p.quantity, p.price, p.amount, p.discount,
+        p.message_id, l.share as order_amount
+    from listed as p
+    left join lent as l on l.order_id = p.order_id and l.line = p.line
     union all
     select f.order_id, f.line, f.product_id, coalesce(f.quantity, 1) as quantity, f.price,
         case when f.price is not null and f.quantity is not null then f.amount end as amount,

@@ -74,7 +74,7 @@ def test_the_only_line_without_a_price_has_the_orders_revenue(log):
 
 def test_lines_without_a_price_are_kept_and_marked(log):
     log.order("foreign", "01-05 08:00", ("p", 1, 2), currency="XXX")
-    log.order("two", "01-05 08:00", ("p", 1, None), ("q", 1, 3), revenue=10)
+    log.order("two", "01-05 08:00", ("p", 1, None), ("q", 1, 3))
     for _ in range(2):
         log.event("Order Completed", "01-05 08:00", order_id="flat", product_id="p", revenue=10)
     log.event("Order Completed", "01-05 08:00", order_id="void")
@@ -85,6 +85,21 @@ def test_lines_without_a_price_are_kept_and_marked(log):
         ("two", "p", 0, 0, True),
         ("two", "q", 3, 3, False),
         ("void", "", 0, 0, True),
+    ]
+
+
+def test_lines_without_a_price_share_what_the_order_says_beyond_the_others(log):
+    log.order("o", "01-05 08:00", ("p", 2, None), ("q", 1, 3), ("r", 1, None), revenue=13)
+    log.order("gift", "01-05 08:00", ("p", 1, None), ("q", 1, 3), revenue=3)
+    log.order("less", "01-05 08:00", ("p", 1, None), ("q", 1, 3), revenue=2)
+    assert made(log, "order_id", "product_id", "price", "amount", "is_unpriced") == [
+        ("gift", "p", 0, 0, False),
+        ("gift", "q", 3, 3, False),
+        ("less", "p", 0, 0, True),
+        ("less", "q", 3, 3, False),
+        ("o", "p", Decimal("3.335"), Decimal("6.67"), False),
+        ("o", "q", 3, 3, False),
+        ("o", "r", Decimal("3.33"), Decimal("3.33"), False),
     ]
 
 
