@@ -4,6 +4,13 @@ from collections.abc import Iterator
 
 from resources.warehouse import Session, read_sql
 
+_ADVICE = {
+    "user_id": "name nobody; who is somebody after all belongs in identity.persons of shop.yaml",
+    "anonymous_id": "name no device; who is somebody belongs in identity.persons of shop.yaml",
+    "time_zone": "are no unambiguous time zone, so another record's or the shop's counts",
+    "birth_year": "are no year of birth; those that are not a year count as under age",
+}
+
 
 def findings(session: Session) -> Iterator[str]:
     """One line per source that has something to tell, from the warehouse."""
@@ -20,4 +27,5 @@ def findings(session: Session) -> Iterator[str]:
             " and are kept aside in clean.duplicates"
         )
     for source, field, n_records, values in session.rows(read_sql("questions/unread_values.sql")):
-        yield f"{n_records:,} values of {field} in {source} are not understood: {values}"
+        what = _ADVICE.get(field, "are not understood")
+        yield f"{n_records:,} values of {field} in {source} {what}: {values}"

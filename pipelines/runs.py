@@ -20,7 +20,7 @@ from assets.raw.assets import BEGAN_TAG, TABLES
 from pipelines.definitions import build_definitions
 from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
 from pipelines.progress import StageProgress, run_logger, stage_of
-from resources.config.shop import load_shop
+from resources.config.shop import Identity, load_shop
 from resources.config.sources import load_sources
 from resources.failure import Failure
 from resources.home import Home
@@ -91,7 +91,7 @@ def run_pipeline(
                 "put files there (for the demo shop: `siyu simulate`) and run again"
             )
         check_load_dates(arrivals, shop.first_load_date, today)
-        new, dates = _pending(place, arrivals, first, last, pulls_until)
+        new, dates = _pending(place, arrivals, shop.identity, first, last, pulls_until)
         place.logs.mkdir(parents=True, exist_ok=True)
         log = place.logs / f"{began_at:%Y%m%dT%H%M%S}.log"
         newest = max(dates[-1], _newest_loaded(place) or dates[-1])
@@ -117,6 +117,7 @@ def run_pipeline(
 def _pending(
     place: Home,
     arrivals: Sequence[Arrival],
+    identity: Identity,
     first: dt.date | None,
     last: dt.date | None,
     pulls_until: dt.date | None,
@@ -136,7 +137,7 @@ def _pending(
     new = asked
     if place.warehouse.exists():
         with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
-            new = changed(session, TABLES, asked)
+            new = changed(session, TABLES, asked, identity)
     # With nothing new the newest date is looked at again: a no-op that lets the rest refresh.
     dates = sorted({arrival.load_date for arrival in new} | pulled)
     dates = dates or [max(arrival.load_date for arrival in asked)]

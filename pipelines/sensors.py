@@ -12,6 +12,7 @@ from assets.partitions import load_dates
 from assets.raw.assets import TABLES
 from pipelines.jobs import nightly
 from resources.config.loading import ConfigError
+from resources.config.shop import Identity
 from resources.config.source import LandedSource
 from resources.config.sources import load_sources
 from resources.home import Home
@@ -44,7 +45,7 @@ def landing_files(
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         ledger = _ledger(home, shop.declared.time_zone) if needs_ledger(landed) else None
         arrivals = find_arrivals(landed, home.landing, os.environ, now, ledger)
-        new = _new(home, arrivals)
+        new = _new(home, arrivals, shop.declared.identity)
         dates = load_dates(shop.declared)
         first, last = dates.get_first_partition_key(), dates.get_last_partition_key()
         check_load_dates(new, dt.date.fromisoformat(first or ""), dt.date.fromisoformat(last or ""))
@@ -76,12 +77,12 @@ def _ledger(home: Home, time_zone: str) -> Ledger:
         return read_ledger(session, TABLES, time_zone)
 
 
-def _new(home: Home, arrivals: list[Arrival]) -> list[Arrival]:
+def _new(home: Home, arrivals: list[Arrival], identity: Identity) -> list[Arrival]:
     if not home.warehouse.exists():
         return arrivals
     database = Database(home.warehouse, threads=1, lock_timeout_seconds=_PATIENCE_SECONDS)
     with database.connect(read_only=True) as session:
-        return changed(session, TABLES, arrivals)
+        return changed(session, TABLES, arrivals, identity)
 
 
 after_upstream_sensor = dg.AutomationConditionSensorDefinition(

@@ -143,8 +143,8 @@ def _definition(session: Session, parameters: Mapping[str, object]) -> str:
     texts = [path.read_text(encoding="utf-8") for path in files]
     used = sorted(set[str]().union(*map(parameters_used, texts)) - _CIRCUMSTANCES)
     rates = session.rows("select * from raw.fx_rates order by all")
-    # Who is of age depends on the year.
-    year = str(parameters["run_date"])[:4]
+    # Who is of age depends on the year, whose last day is the last birthday in it.
+    year = (dt.date.fromisoformat(str(parameters["run_date"])) + dt.timedelta(days=1)).year
     everything = [texts, TABLES, [(name, parameters[name]) for name in used], rates, year]
     return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
 

@@ -86,7 +86,7 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 for arrival in arrived(sources, home.landing, spool, os.environ, began, ledger)
                 if arrival.load_date in wanted
             ]
-            new = changed(session, TABLES, arrivals)
+            new = changed(session, TABLES, arrivals, shop.declared.identity)
             collect(
                 session,
                 vault,
@@ -96,7 +96,7 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 base_currency=shop.declared.base_currency,
                 loaded_at=began,
                 time_zone=shop.declared.time_zone,
-                placeholders=shop.declared.identity.placeholders,
+                identity=shop.declared.identity,
             )
             counts = {contract.table: session.count(contract) for contract in TABLES.all}
         context.log.info(f"{len(new)} of {len(arrivals)} files were new or changed")

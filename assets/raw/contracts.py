@@ -99,11 +99,11 @@ UNREAD_VALUES = Contract(
         SOURCE,
         PATH,
         Column("field", "varchar", "The field of the record, or properties.… of an event"),
-        Column("value", "varchar", "What stood there, or its shape: 9 for digits, a for letters"),
+        Column("value", "varchar", "What stood there; else its shape: 9 for digits, a for letters"),
         Column("n_records", "bigint", "Records of the file that say it"),
         LOAD_DATE,
     ),
-    description="Values of optional fields that are there, and are not understood.",
+    description="Values that are there and not taken: not understood, or placeholders of people.",
     is_published=False,
 )
 
@@ -158,6 +158,7 @@ MEMBERS = Contract(
         Column("time_zone", "varchar", "IANA time zone", nullable=True),
         Column("country", "varchar", "ISO 3166 country", nullable=True),
         Column("birth_year_band", "integer", "First year of a band of five", nullable=True),
+        Column("is_age_unread", "boolean", "A year of birth that cannot be read"),
         CHANNEL.optional(),
         Column("addressable_channels", "varchar[]", "Channels for which the vault has an address"),
         Column("attributes", "varchar", "JSON of what else is known, without direct identifiers"),

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from resources.config.activity import Activity
 from resources.config.loading import ConfigError, Declared, load
+from resources.config.time_zones import ZoneNames
 from resources.simulation.settings import SimulationSettings
 
 # Interest weights are kept relative to this instant, so that sums of different days just add.
@@ -41,16 +42,26 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("expected an IANA time zone such as Asia/Shanghai")
+def _known_zone(said: str) -> str:
+    name = ZoneNames(available_timezones()).find(said)
+    if name is None:
+        raise ValueError(
+            "expected an IANA time zone such as Asia/Shanghai; abbreviations such as CST mean "
+            "several zones"
+        )
     return name
+
+
+def _as_text(said: object) -> object:
+    return str(said) if isinstance(said, int) and not isinstance(said, bool) else said
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Days = Annotated[int, Field(gt=0)]
+# YAML takes 0 for a number; as an identifier it is the text.
+IdentifierText = Annotated[str, BeforeValidator(_as_text)]
 
 
 # ISO 4217: currencies whose smallest unit is not a hundredth, by decimal places.
@@ -157,15 +168,17 @@ class Quality(Declared):
 
 
 class Identity(Declared):
-    """How far a login makes a device hers, and which identifiers name nobody.
+    """How far a login makes a device the user's, and which identifiers name nobody.
 
     Limits as Segment Unify's: one user_id for ever, five devices within a week. `placeholders` are
-    added to those every shop has (null, 0, anonymous, …).
+    added to those every shop has (null, 0, anonymous, …); `persons` are taken out of them, where
+    one is somebody's identifier after all.
     """
 
     max_devices: Annotated[int, Field(gt=0)] = 5
     devices_window_days: Days = 7
-    placeholders: tuple[str, ...] = ()
+    placeholders: tuple[IdentifierText, ...] = ()
+    persons: tuple[IdentifierText, ...] = ()
 
 
 class Orders(Declared):

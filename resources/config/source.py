@@ -17,6 +17,10 @@ _ATTRIBUTE = re.compile(r"[^\W\d]\w*")
 
 Entity = Literal["events", "products", "members", "consents"]
 
+# Stands in front of every fingerprint. Raised when records are read in another way than before, so
+# that every file is loaded anew: 2, since users and devices have one namespace of pseudonyms.
+READING = 2
+
 # What a mapping may give per entity; the starred ones it cannot do without.
 FIELDS: dict[Entity, dict[str, bool]] = {
     "events": {
@@ -180,7 +184,8 @@ class Source(Declared):
         """Tells one declaration from another by what its records mean."""
         # Without defaults: a new key that a source does not use must not load its files anew.
         said = self.model_dump(mode="json", exclude_defaults=True, exclude={"settle_seconds"})
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        return f"{READING}-{digest}"
 
     @model_validator(mode="after")
     def _messages_are_events(self) -> Self:

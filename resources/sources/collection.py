@@ -1,6 +1,8 @@
 """Loads files into the raw tables: each file's rows and its line in the ledger, or nothing."""
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from resources.config.attributes import attributes_mapped
-from resources.config.source import Entity, Source
+from resources.config.shop import Identity
+from resources.config.source import READING, Entity, Source
 from resources.contract import Contract
 from resources.keys import Keys
 from resources.sources import (
@@ -24,10 +27,10 @@ from resources.sources import (
     vocabulary,
 )
 from resources.sources.batches import Batch, ahead, read_batches
-from resources.sources.files import Arrival
+from resources.sources.files import Arrival, SourceError
 from resources.sources.load_dates import Ledger, LoadedFile
-from resources.sources.mapping import KEYS
 from resources.sources.names import Names
+from resources.sources.people import TEMPORARY, look_up
 from resources.sources.redaction import masked
 from resources.sources.staging import control_totals, stage
 from resources.vault import Addresses, Vault
@@ -35,12 +38,6 @@ from resources.warehouse import Session, read_sql, text_literal
 
 _READERS = (redaction, reading, thing_ids, times, messages, vocabulary, values, opt_outs)
 _MACROS = "".join(module.MACROS for module in _READERS)
-_TEMPORARY = """
-create or replace temp table time_zones as select distinct name from pg_timezone_names();
-create or replace temp table pseudonyms (identifier varchar, pseudonym varchar);
-"""
-# Pseudonyms kept from batch to batch: this bounds memory and the time that a look takes.
-_MOST_REMEMBERED = 200_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,12 @@ def read_ledger(session: Session, tables: RawTables, time_zone: str = "UTC") -> 
     return Ledger(time_zone, {(row[0], row[1]): LoadedFile(*row[2:]) for row in rows})
 
 
-def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) -> list[Arrival]:
+def changed(
+    session: Session,
+    tables: RawTables,
+    arrivals: Sequence[Arrival],
+    identity: Identity | None = None,
+) -> list[Arrival]:
     """The arrivals that are new, or whose content or declaration differs from what was loaded.
 
     A file of the same size and time is taken as unchanged without reading it.
@@ -81,13 +83,43 @@ def changed(session: Session, tables: RawTables, arrivals: Sequence[Arrival]) ->
     found: list[Arrival] = []
     for arrival in arrivals:
         before = known.get((arrival.source.id, arrival.path))
-        if before and before.declaration == arrival.declaration:
+        if before and before.declaration == _declaration(arrival, identity):
             if (before.n_bytes, before.modified_at) == (arrival.n_bytes, arrival.modified_at):
                 continue
             if before.sha256 == arrival.sha256():
                 continue
         found.append(arrival)
     return found
+
+
+def _declaration(arrival: Arrival, identity: Identity | None) -> str:
+    """Tells from one another the ways in which a file was, or would be, read."""
+    own = (identity or Identity()).model_dump(
+        include={"placeholders", "persons"}, exclude_defaults=True
+    )
+    if not own or arrival.source.entity == "products":
+        return arrival.declaration
+    said = json.dumps(own, sort_keys=True, ensure_ascii=False)
+    return f"{arrival.declaration}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+
+def _refuse_earlier_reading(
+    session: Session, tables: RawTables, arrivals: Sequence[Arrival]
+) -> None:
+    """Makes sure that no loaded file stays as an earlier version of Siyu has read it."""
+    coming = {(arrival.source.id, arrival.path) for arrival in arrivals}
+    earlier = session.rows(
+        f"select source, path from {tables.loads.name}"
+        " where not starts_with(declaration, $reading) order by all",
+        {"reading": f"{READING}-"},
+    )
+    if left := [each for each in earlier if each not in coming]:
+        source, path = left[0]
+        raise SourceError(
+            f"{len(left)} loaded files, first {source} {path}, were read by an earlier version of "
+            "Siyu, which told persons apart in another way; run `siyu run` without dates to load "
+            "all anew, and where files are gone put them back or `siyu unload SOURCE PATH` first"
+        )
 
 
 def collect(
@@ -100,31 +132,35 @@ def collect(
     base_currency: str,
     loaded_at: dt.datetime,
     time_zone: str = "UTC",
-    placeholders: Sequence[str] = (),
+    identity: Identity | None = None,
 ) -> None:
     """Loads arrivals, source by source, each batch in one transaction.
 
     Addresses go to the vault before the batch commits: a run killed in between finds the batch
-    not loaded and gives the same addresses again. Load dates are days of `time_zone`;
-    `placeholders` are the shop's own identifiers that name nobody (see `Names`).
+    not loaded and gives the same addresses again. Load dates are days of `time_zone`; `identity`
+    says which identifiers name nobody.
 
     Raises:
-        SourceError: a file cannot be read; batches before it are loaded.
+        SourceError: a file cannot be read; batches before it are loaded. Or files are loaded that
+            an earlier version read, and not all of them are among the arrivals.
         ConfigError: a mapping does not fit its file.
     """
     with session.transaction():
         for contract in tables.all:
             session.create_empty(contract)
-    names = Names(keys, placeholders)
+    _refuse_earlier_reading(session, tables, arrivals)
+    names = Names(keys, identity)
     by_source = groupby(arrivals, key=lambda arrival: arrival.source.id)
     batches = chain.from_iterable(read_batches(list(of_source)) for _, of_source in by_source)
     with session.beside() as other:
         for each in (session, other):
-            each.execute(_MACROS + _TEMPORARY)
+            each.execute(_MACROS + TEMPORARY)
             each.execute(f"set variable base_currency = {text_literal(base_currency)}")
         # While one batch is written, the next is staged in the other session.
         turns = zip(cycle((session, other)), batches, strict=False)
-        with closing(ahead(_staged(*turn, names, time_zone) for turn in turns)) as in_turn:
+        with closing(
+            ahead(_staged(*turn, names, identity, time_zone) for turn in turns)
+        ) as in_turn:
             for staged in in_turn:
                 if staged.source.entity == "members":
                     paths = staged.files["path"].to_list()
@@ -135,9 +171,9 @@ def collect(
 
 @dataclass(frozen=True)
 class _Staged:
-    """A batch in the tables `staged` and `pseudonyms` of its session; `bad` are its rejects.
+    """A batch in the temporary tables of its session.
 
-    `unread` are its optional values that are there and not understood.
+    `bad` are its rejects, `unread` its values that are there and not taken.
     """
 
     session: Session
@@ -147,9 +183,11 @@ class _Staged:
     unread: pl.DataFrame
 
 
-def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _Staged:
+def _staged(
+    session: Session, batch: Batch, names: Names, identity: Identity | None, time_zone: str
+) -> _Staged:
     source = batch.arrivals[0].source
-    files = _files(batch, time_zone)
+    files = _files(batch, identity, time_zone)
     mark = f"set variable decimal_mark = {text_literal(source.decimal_mark)};"
     session.execute(mark + messages.declare(source))
     stage(session, batch)
@@ -159,10 +197,11 @@ def _staged(session: Session, batch: Batch, names: Names, time_zone: str) -> _St
     _reject_late(session, files)
     if source.entity in ("members", "consents"):
         _offer_address_hashes(session, names)
-    _offer_pseudonyms(session, source.entity, names)
+    with session.offering(files=files):
+        unread = look_up(session, source.entity, names)
     bad = _rejected(session, batch)
     hashed = files.with_columns(pl.Series("sha256", batch.sha256, dtype=pl.String))
-    unread = values.count_unread(session)
+    unread = pl.concat([unread, values.count_unread(session)])
     return _Staged(session, source, hashed, bad, unread)
 
 
@@ -187,47 +226,6 @@ def _reject_late(session: Session, files: pl.DataFrame) -> None:
                 " else coalesce(staged.sent_at, staged.occurred_at) >= files.latest_at + $year end",
                 {"year": dt.timedelta(days=366)},
             )
-
-
-def _offer_pseudonyms(session: Session, entity: Entity, names: Names) -> None:
-    """Adds the people in `staged` to the temporary table `pseudonyms`.
-
-    Rejects records whose identifier cannot be one. A placeholder gets no pseudonym: an event
-    stays without a person, a member or a consent of nobody is rejected.
-    """
-    if session.scalar("select count(*) from pseudonyms") > _MOST_REMEMBERED:
-        session.execute("truncate pseudonyms")
-    columns = _staged_columns(session) & set(KEYS.values())
-    if not columns:
-        return
-    named = " union ".join(
-        f"select {column} as identifier from staged where reason is null and {column} is not null"
-        for column in sorted(columns)
-    )
-    found = session.frame(
-        f"select distinct named.identifier from ({named}) as named"
-        " anti join pseudonyms using (identifier)"
-    )["identifier"].to_list()
-    unfit = {each: reason for each in found if (reason := names.unfit(each, entity))}
-    if unfit:
-        given = pl.DataFrame({"identifier": list(unfit), "reason": list(unfit.values())})
-        with session.offering(unfit=given):
-            for field, column in KEYS.items():
-                if column in columns:
-                    session.execute(
-                        "update staged set reason = $field || ' ' || unfit.reason from unfit"
-                        f" where staged.reason is null and staged.{column} = unfit.identifier"
-                        # Who is named by an address is somebody.
-                        f"{' and len(staged.addresses) = 0' if entity == 'consents' else ''}",
-                        {"field": field},
-                    )
-    fit = [each for each in found if each not in unfit]
-    incoming = pl.DataFrame(
-        {"identifier": fit, "pseudonym": names.pseudonyms(fit)},
-        schema={"identifier": pl.String, "pseudonym": pl.String},
-    )
-    with session.offering(incoming=incoming.drop_nulls()):
-        session.execute("insert into pseudonyms select identifier, pseudonym from incoming")
 
 
 def _offer_address_hashes(session: Session, names: Names) -> None:
@@ -304,7 +302,9 @@ def _store_addresses(vault: Vault, staged: _Staged) -> None:
     with staged.session.offering(files=files):
         rows = staged.session.frame(
             "select person.pseudonym as identifier, entry.channel as channel,"
-            " entry.address as address, staged.path, staged.line, files.load_date"
+            # An address that is the user id is the id as it reads.
+            " case when entry.address = staged.user_key then person.spelling"
+            " else entry.address end as address, staged.path, staged.line, files.load_date"
             " from (select path, line, user_key, unnest(addresses) as entry"
             " from staged where reason is null) as staged"
             " join files on files.path = staged.path"
@@ -393,7 +393,7 @@ def _delete(session: Session, tables: RawTables, source_id: str) -> None:
             )
 
 
-def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
+def _files(batch: Batch, identity: Identity | None, time_zone: str) -> pl.DataFrame:
     """The batch's part of the ledger, and between which instants its files can have been filled."""
     arrivals = batch.arrivals
     zone = ZoneInfo(time_zone)
@@ -411,7 +411,7 @@ def _files(batch: Batch, time_zone: str) -> pl.DataFrame:
             # The end of the load date, a day later.
             "latest_at": [midnight(arrival.load_date + late) for arrival in arrivals],
             "load_date": [arrival.load_date for arrival in arrivals],
-            "declaration": [arrival.declaration for arrival in arrivals],
+            "declaration": [_declaration(arrival, identity) for arrival in arrivals],
             "n_bytes": [arrival.n_bytes for arrival in arrivals],
             "modified_at": [arrival.modified_at for arrival in arrivals],
         }

@@ -28,7 +28,6 @@ _READINGS = {
     "is_hidden": ("boolean", "read_is_hidden({said})"),
     "repurchase_days": ("integer", "read_days({said})"),
     "tags": ("varchar[]", "read_tags({said})"),
-    "birth_year": ("integer", "try_cast({said} as integer)"),
 }
 # What a product's record cannot stand with: it might be shown, or sold, though it must not.
 _UNFIT = {

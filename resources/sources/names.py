@@ -1,37 +1,36 @@
-"""Who is named by an identifier, and who by none: placeholders, and pseudonyms once computed."""
+"""Who is named by an identifier, and who by none: pseudonyms, and what stands there instead."""
 
-import re
 from collections.abc import Sequence
 
+import polars as pl
+
+from resources.config.shop import Identity
 from resources.config.source import Entity
 from resources.keys import Keys
 from resources.sources.addresses import address_in, comparable
-
-# After Segment's blocked values (Unify, identity resolution settings), and what a missing value
-# becomes on its way through programs.
-_NOBODY = re.compile(r"[0-]*|-1|null|undefined|none|nan|anonymous|unknown", re.IGNORECASE)
-_LONGEST = 1000
+from resources.sources.identifiers import LONGEST, Identifier, Identifiers
 
 
 class Names:
     """The pseudonyms of people, of whom some identifiers tell nothing."""
 
-    def __init__(self, keys: Keys, placeholders: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Keys, identity: Identity | None = None) -> None:
+        own = identity or Identity()
         self._keys = keys
-        self._own = frozenset(_plain(each) for each in placeholders)
+        self._identifiers = Identifiers(own.placeholders, own.persons)
 
     def is_placeholder(self, identifier: str) -> bool:
-        """Whether it names nobody, whatever its case and the spaces around it."""
-        plain = _plain(identifier)
-        return _NOBODY.fullmatch(plain) is not None or plain in self._own
+        """Whether it names nobody, however it is written."""
+        return self._identifiers.read(identifier).nobody is not None
 
     def unfit(self, identifier: str, entity: Entity) -> str | None:
         """Why a record of an entity cannot stand with this identifier, None if it can."""
-        if len(identifier) > _LONGEST:
-            return f"is longer than {_LONGEST:,} characters"
-        if entity != "events" and self.is_placeholder(identifier):
-            return f"is a placeholder: {identifier.strip()}"
-        return None
+        if len(identifier) > LONGEST:
+            return f"is longer than {LONGEST:,} characters"
+        read = self._identifiers.read(identifier)
+        if entity == "events" or read.nobody is None:
+            return None
+        return f"is a placeholder: {read.nobody}" if read.is_word else f"is {read.nobody}"
 
     def address_hash(self, address: str, channel: str) -> str | None:
         """The hash of what reaches somebody on a channel; None for placeholders."""
@@ -40,16 +39,24 @@ class Names:
 
     def hash_in(self, identifier: str) -> str | None:
         """The hash of the address that an identifier is; None if it is none."""
-        told = address_in(identifier)
+        told = address_in(self._identifiers.read(identifier).text)
         return None if told is None else self._keys.address_hash(told)
 
-    def pseudonyms(self, identifiers: Sequence[str]) -> list[str | None]:
-        """The pseudonyms of identifiers, in their order; None for placeholders."""
-        return [
-            None if self.is_placeholder(identifier) else self._keys.pseudonym(identifier)
-            for identifier in identifiers
-        ]
+    def look_up(self, identifiers: Sequence[str]) -> pl.DataFrame:
+        """Per identifier that is not too long: its one spelling, and its pseudonym or `nobody`.
 
+        `nobody` says what it is instead of somebody's identifier.
+        """
+        read = {each: self._identifiers.read(each) for each in identifiers if len(each) <= LONGEST}
+        return pl.DataFrame(
+            {
+                "identifier": list(read),
+                "spelling": [each.text for each in read.values()],
+                "pseudonym": [self._pseudonym(each) for each in read.values()],
+                "nobody": [each.nobody for each in read.values()],
+            },
+            schema=dict.fromkeys(("identifier", "spelling", "pseudonym", "nobody"), pl.String),
+        )
 
-def _plain(identifier: str) -> str:
-    return identifier.strip().casefold()
+    def _pseudonym(self, read: Identifier) -> str | None:
+        return None if read.nobody else self._keys.pseudonym(read.text)

@@ -19,6 +19,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from resources.config.source import Source
+from resources.config.time_zones import COUNTRY_LINKS
 from resources.warehouse import text_literal
 
 # Beyond these a clock is broken, and arithmetic with times may overflow.
@@ -26,13 +27,8 @@ EARLIEST, LATEST = "timestamp '1990-01-01'", "timestamp '2101-01-01'"
 # The same in seconds since 1970.
 _FIRST, _END = 631_152_000, 4_133_980_800
 
-# The links of IANA's `backward` file that stand for one country or city, in lower case.
-_COUNTRIES = (
-    *("utc", "gmt", "uct", "universal", "greenwich", "zulu", "cuba", "egypt", "eire", "gb"),
-    *("gb-eire", "hongkong", "iceland", "iran", "israel", "jamaica", "japan", "kwajalein"),
-    *("libya", "navajo", "nz", "nz-chat", "poland", "portugal", "prc", "roc", "rok"),
-    *("singapore", "turkey", "w-su"),
-)
+# Without a slash, in lower case; behind a time GMT is UTC.
+_COUNTRIES = (*COUNTRY_LINKS, "gmt", "uct", "universal", "greenwich", "zulu")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"

@@ -1,12 +1,14 @@
 -- One row per member of clean.identities, identified or not. Of touched members alone.
 --
--- locale, time_zone, country and channel: her own newest record's (by load_date, path, line), else
--- the most frequent of their deliberate acts' that are no bot's, else of what their devices sent (at
--- a tie the first in the alphabet); country and channel may come from orders that a server told of; a
--- zone is at last the shop's. signed_up_at: the earliest that any of her records says.
+-- locale, time_zone, country and channel: each of the newest of the member's records that says one
+-- (by load_date, path, line), else the most frequent of their deliberate acts' that are no bot's,
+-- else of what their devices sent (at a tie the first in the alphabet); country and channel may come
+-- from orders that a server told of; a zone is at last the shop's. signed_up_at: the earliest that
+-- any record says.
 -- attributes: a JSON object of clean.member_attributes.
--- is_minor: she cannot be told to be of age by the year of run_date, even if she was born in the
--- last year of her band. Without a band she is not taken for one.
+-- birth_year_band: the youngest that any record says, however old the record.
+-- is_minor: who was born on the last day of the band is not of age on run_date; or no record has a
+-- band, and one has a year of birth that cannot be read. Without either nobody is taken for one.
 -- withdrawn_channels: channels that a withdrawal shuts, until the same identifier grants that very
 -- channel at a later instant: a withdrawal from all channels is opened again channel by channel, and
 -- at one instant the withdrawal wins. A withdrawal that is known counts at once, a grant from its
@@ -28,7 +30,7 @@ identities as (
 ),
 raw_members as (
     select source, path, line, user_id, signed_up_at, locale, time_zone, country, birth_year_band,
-        channel, load_date
+        is_age_unread, channel, load_date
     from raw.members
 ),
 raw_consents as (
@@ -84,7 +86,8 @@ persons as (
     group by member_id
 ),
 ranked_records as (
-    select i.member_id, m.source, m.path, m.line,
+    select i.member_id, m.locale, m.time_zone, m.country, m.birth_year_band, m.is_age_unread,
+        m.channel,
         row_number() over (
             partition by i.member_id
             order by m.load_date desc, m.path desc, m.line desc, m.source desc
@@ -92,11 +95,26 @@ ranked_records as (
     from raw_members as m
     join identities as i on i.identifier = m.user_id
 ),
+newest_places as (
+    select member_id,
+        min(newness) filter (where locale is not null) as locale_place,
+        min(newness) filter (where time_zone is not null) as time_zone_place,
+        min(newness) filter (where country is not null) as country_place,
+        min(newness) filter (where channel is not null) as channel_place
+    from ranked_records
+    group by member_id
+),
 records as (
-    select r.member_id, m.locale, m.time_zone, m.country, m.birth_year_band, m.channel
-    from raw_members as m
-    join ranked_records as r on r.source = m.source and r.path = m.path and r.line = m.line
-    where r.newness = 1
+    select r.member_id,
+        max(r.locale) filter (where r.newness = p.locale_place) as locale,
+        max(r.time_zone) filter (where r.newness = p.time_zone_place) as time_zone,
+        max(r.country) filter (where r.newness = p.country_place) as country,
+        max(r.channel) filter (where r.newness = p.channel_place) as channel,
+        max(r.birth_year_band) as birth_year_band,
+        bool_or(r.is_age_unread) as is_age_unread
+    from ranked_records as r
+    join newest_places as p on p.member_id = r.member_id
+    group by r.member_id
 ),
 sign_ups as (
     select i.member_id, min(m.signed_up_at) as signed_up_at
@@ -309,7 +327,11 @@ select p.member_id,
     r.birth_year_band,
     p.is_identified,
     coalesce(
-        extract(year from cast($run_date as date)) - (r.birth_year_band + 4) < $adult_age, false
+        -- Of age on the last day of the year in which the youngest of the band comes of age.
+        extract(year from cast($run_date as date) + interval '1' day) - 1 - (r.birth_year_band + 4)
+            < $adult_age,
+        r.is_age_unread,
+        false
     ) as is_minor,
     coalesce(c.channels, n.channels) as consented_channels,
     coalesce(w.channels, n.channels) as withdrawn_channels,

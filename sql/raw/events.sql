@@ -58,7 +58,6 @@ select
     files.load_date
 from cleared
 join files on files.path = cleared.path
-left join time_zones as zones
-    on zones.name = cleared.time_zone
+left join time_zones as zones on zones.said = cleared.time_zone
 left join pseudonyms as device on device.identifier = cleared.anonymous_key
 left join pseudonyms as person on person.identifier = cleared.user_key

@@ -36,7 +36,7 @@ select
     f[3] as locale,
     f[4] as time_zone,
     f[5] as country,
-    try_cast(f[6] as integer) as birth_year,
+    f[6] as birth_year,
     f[7] as channel,
     coalesce(f[8], '{}') as attributes,
     list_filter(

@@ -41,6 +41,8 @@ def loaded(tmp_path: Path, **sections: Mapping[str, Any]) -> Shop:
         ({"social": {"commission": {"rates": [0.4, 0.2]}}}, "add up to 0.6; expected 0.5 at most"),
         ({"social": {"window_days": 30}}, "'social': expected 'k_maturity_days' of 30 or more"),
         ({"social": {"group_size": 1}}, "greater than or equal to 2"),
+        ({"time_zone": "CST"}, "'time_zone': expected an IANA time zone such as Asia/Shanghai"),
+        ({"time_zone": "GMT+8"}, "abbreviations such as CST mean several zones"),
     ],
 )
 def test_a_mistake_names_its_key_and_what_was_expected(tmp_path, sections, expected):
@@ -48,6 +50,22 @@ def test_a_mistake_names_its_key_and_what_was_expected(tmp_path, sections, expec
         loaded(tmp_path, **sections)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "zone"),
+    [
+        ("asia/shanghai", "Asia/Shanghai"),
+        (" America/New York ", "America/New_York"),
+        ("prc", "PRC"),
+    ],
+)
+def test_a_time_zone_is_found_whatever_its_case_and_spaces(tmp_path, said, zone):
+    assert loaded(tmp_path, time_zone=said).time_zone == zone
+
+
+def test_an_identifier_may_be_written_as_a_number(tmp_path):
+    assert loaded(tmp_path, identity={"persons": [0, "-1"]}).identity.persons == ("0", "-1")
 
 
 def test_nobody_earns_unless_the_shop_says_so(shop):

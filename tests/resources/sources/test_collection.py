@@ -13,6 +13,7 @@ import pytest
 
 from assets.raw.assets import TABLES
 from resources.config.loading import ConfigError
+from resources.config.shop import Identity
 from resources.config.source import FileSource
 from resources.keys import Keyring
 from resources.sources.collection import changed, collect
@@ -43,7 +44,8 @@ class Shop:
     def collects(self, *sources: FileSource, **settings: Any) -> int:
         """Loads what is new; returns how many files that were."""
         with self.warehouse.connect() as session:
-            new = changed(session, TABLES, find_arrivals(sources, self.landing, os.environ))
+            arrivals = find_arrivals(sources, self.landing, os.environ)
+            new = changed(session, TABLES, arrivals, settings.get("identity"))
             collect(
                 session,
                 self.vault,
@@ -591,12 +593,53 @@ def test_a_placeholder_names_nobody(shop: Shop, nobody: str) -> None:
         update={"id": "m", "entity": "members", "layout": "members", "path": "members/*.jsonl"}
     )
     events = EVENTS.model_copy(update={"path": "events/*.jsonl"})
-    shop.collects(events, members, placeholders=["Test-1"])
+    shop.collects(events, members, identity=Identity(placeholders=("Test-1",)))
     people = "select user_id is null, anonymous_id is null from raw.events order by line"
     assert shop.rows(people) == [(True, True), (False, False)]
     ((line, reason, payload),) = shop.rows("select line, reason, payload from raw.rejected_records")
-    expected = f"user_id is a placeholder: {nobody.strip()}" if nobody else "user_id is missing"
+    expected = (
+        f"user_id is a placeholder: {nobody.strip()}" if nobody.strip() else "user_id is empty"
+    )
+    if not nobody:
+        expected = "user_id is missing"
     assert (line, reason, payload) == (1, expected, '{"user_id": "***"}')
+
+
+def test_what_was_taken_for_nobody_is_counted_without_naming_anybody(shop: Shop) -> None:
+    guests = track(1, userId="guest") + track(2, userId=" GUEST ") + track(3, userId="null")
+    shop.lands("2026-07-03.jsonl", guests + track(4, userId={"email": "ann@shop.example"}))
+    shop.collects(EVENTS)
+    counted = "select field, value, n_records from raw.unread_values order by value"
+    assert shop.rows(counted) == [
+        *(("user_id", "GUEST", 1), ("user_id", "an object or a list", 1)),
+        *(("user_id", "guest", 1), ("user_id", "null", 1)),
+    ]
+    shop.lands("2026-07-03.jsonl", track(1))
+    shop.collects(EVENTS)
+    assert shop.rows(counted) == []
+
+
+def test_other_placeholders_load_the_files_anew(shop: Shop) -> None:
+    shop.lands("2026-07-03.jsonl", track(1, userId="0"))
+    assert shop.collects(EVENTS) == 1
+    zero = Identity(persons=("0",))
+    assert shop.collects(EVENTS, identity=zero) == 1
+    assert shop.collects(EVENTS, identity=zero) == 0
+    ((user,),) = shop.rows("select user_id from raw.events")
+    assert user == shop.keyring.unlock().pseudonym("0")
+
+
+def test_what_an_earlier_version_read_is_read_anew_or_refused(shop: Shop) -> None:
+    shop.lands("2026-07-03.jsonl", track(1))
+    gone = shop.lands("2026-07-02.jsonl", track(2))
+    shop.collects(EVENTS)
+    with shop.warehouse.connect() as session:
+        session.execute("update raw.loads set declaration = '0123456789abcdef'")
+    gone.unlink()
+    with pytest.raises(SourceError, match=r"1 loaded files, first .* 2026-07-02.jsonl, were"):
+        shop.collects(EVENTS)
+    gone.write_text(track(2))
+    assert shop.collects(EVENTS) == 2
 
 
 def test_the_load_date_ends_with_the_shops_day(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 import datetime as dt
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -118,16 +119,45 @@ def test_a_repeated_message_does_not_vote_twice(log):
 
 
 def test_who_cannot_be_told_to_be_of_age_is_a_minor(log):
-    # On 2026-02-01, of age are those surely born in 2008 or before.
-    for band in (2000, 2004, 2005, 2015, None):
+    # On 2026-02-01, of age are those surely born in January 2008 or before.
+    for band in (2000, 2003, 2004, 2005, 2015, None):
         record(log, str(band), birth_year_band=band)
+    record(log, "unread", is_age_unread=True)
     assert by_member(log, "is_minor") == {
         log.member_id("2000"): (False,),
-        log.member_id("2004"): (False,),
+        log.member_id("2003"): (False,),
+        log.member_id("2004"): (True,),
         log.member_id("2005"): (True,),
         log.member_id("2015"): (True,),
         log.member_id("None"): (False,),
+        log.member_id("unread"): (True,),
     }
+
+
+@pytest.mark.parametrize(
+    ("load_date", "is_minor"),
+    [
+        # Born on 31 December 2009 at the latest: of age on 31 December 2027.
+        (dt.date(2027, 2, 1), True),
+        (dt.date(2027, 12, 29), True),
+        (dt.date(2027, 12, 30), False),
+        (dt.date(2027, 12, 31), False),
+        (dt.date(2028, 1, 5), False),
+    ],
+)
+def test_of_age_from_the_last_birthday_of_the_band_on(log, load_date, is_minor):
+    record(log, "ann", birth_year_band=2005)
+    rows = log.make(MEMBERS, load_date=load_date)
+    assert [row["is_minor"] for row in rows] == [is_minor]
+
+
+def test_each_attribute_is_the_newest_that_is_told_and_the_youngest_age_counts(log):
+    crm = {"birth_year_band": 2010, "country": "CN", "addressable_channels": ["email", "sms"]}
+    record(log, "ann", path="crm", load_date=dt.date(2026, 1, 3), time_zone="Asia/Shanghai", **crm)
+    record(log, "ann", path="app", load_date=dt.date(2026, 1, 5), locale="zh-CN")
+    record(log, "ann", path="old", load_date=dt.date(2026, 1, 1), locale="en", birth_year_band=1980)
+    columns = ("locale", "country", "time_zone_source", "is_minor", "birth_year_band")
+    assert by_member(log, *columns) == {log.member_id("ann"): ("zh-CN", "CN", "member", True, 2010)}
 
 
 def test_the_latest_word_on_marketing_counts(log):

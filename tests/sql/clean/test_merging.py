@@ -93,6 +93,42 @@ def test_a_device_that_is_named_as_a_user_joins_nobody(log):
     assert set(persons(log)) == {log.member_id("ann"), log.member_id("bob")}
 
 
+def test_one_identifier_in_both_places_is_no_pair(log):
+    log.event("Product Viewed", "01-01 08:00", device="ann", user="ann")
+    assert log.make(MERGE_LOG) == []
+    assert set(persons(log)) == {log.member_id("ann")}
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(*[st.sampled_from("abcde")] * 2), min_size=1, max_size=8),
+    st.lists(st.sampled_from("abcde"), max_size=2),
+    st.randoms(use_true_random=False),
+)
+def test_every_alias_is_a_merge_or_has_its_reason_in_any_order(log, aliases, users, random):
+    names = {log.pseudonym(name): name for name in "abcde"}
+    known = {*users, *(user for _, user in aliases)}
+    found = []
+    for _ in range(2):
+        log.events.clear()
+        for previous, user in aliases:
+            log.event(None, "01-01 08:00", device=previous, user=user)
+        for user in users:
+            log.event("Product Viewed", "01-02 08:00", user=user)
+        found.append(
+            {
+                (names[row["anonymous_id"]], names[row["user_id"]]): row["reason"]
+                for row in log.make(MERGE_LOG)
+            }
+        )
+        random.shuffle(aliases)
+    assert found[0] == found[1]
+    assert set(found[0]) == {pair for pair in aliases if pair[0] != pair[1]}
+    for (previous, _), reason in found[0].items():
+        assert (reason == "is_a_user") == (previous in known)
+    assert all(len({names[each] for each in who} & known) <= 1 for who in persons(log).values())
+
+
 LINKS = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(1, 28)), min_size=1, max_size=25
 )

@@ -45,7 +45,7 @@ def anything(log, draw):
         at,
         received=f"01-{load_day:02} {draw.randrange(24):02}:00" if draw.random() < 0.5 else at,
         user=draw.choice([None, None, None, *"abc"]),
-        device=draw.choice([None, *"1234567"]),
+        device=draw.choice([None, *"1234567", "a"]),
         message_id=f"m{draw.randrange(60)}",
         columns={
             "path": place,
