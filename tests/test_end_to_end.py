@@ -3,10 +3,8 @@
 import contextlib
 import datetime as dt
 import json
-import os
 import random
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +15,7 @@ import yaml
 
 from benchmarks.truth import compare_sharing
 from pipelines.catalogue import STAGES
-from pipelines.definitions import ROOT
+from pipelines.cli import main
 from pipelines.runs import RunFailed
 from resources.home import Home
 from resources.keys import Keys
@@ -233,29 +231,17 @@ def test_too_many_rejects_stop_the_run_before_anything_changes(
         assert session.scalar("select max(event_date) from clean.events") >= last
 
 
-def siyu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from pipelines.cli import main; main()", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
-def one_line(result: subprocess.CompletedProcess[str]) -> str:
-    """The error a person sees: one line, and a failing exit code."""
-    assert result.returncode == 1, result.stderr
-    lines = [
-        line
-        for line in result.stderr.splitlines()
-        if not line.startswith((" - ", "nanobind", "See "))
-    ]
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("siyu: ")
-    return lines[0]
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The error a person sees of `siyu run`: one line, and a failing exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["siyu", "run"])
+        with pytest.raises(SystemExit) as caught:
+            main()
+    error = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert error.count("\n") == 1, error
+    assert error.startswith("siyu: ")
+    return error
 
 
 BROKEN: list[tuple[str, Callable[[Path, Path], None], str]] = [
@@ -307,6 +293,8 @@ def test_bad_input_is_one_line_and_harms_nothing(
     config: Path,
     landing: Path,
     finished: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     own_config, own_home = tmp_path / "config", tmp_path / "home"
     shutil.copytree(config, own_config)
@@ -317,20 +305,29 @@ def test_bad_input_is_one_line_and_harms_nothing(
     before = fingerprints(history, BY_CONTENT)
     published = (own_home / "analytics.duckdb").read_bytes()
     breaks(own_config, own_home)
-    line = one_line(siyu("run", SIYU_CONFIG=str(own_config), SIYU_HOME=str(own_home)))
+    monkeypatch.setenv("SIYU_CONFIG", str(own_config))
+    monkeypatch.setenv("SIYU_HOME", str(own_home))
+    line = one_line(capsys)
     assert words in line
     assert fingerprints(history, BY_CONTENT) == before
     assert (own_home / "analytics.duckdb").read_bytes() == published
 
 
-def test_a_real_shop_without_a_secret_is_refused(tmp_path: Path, config: Path) -> None:
+def test_a_real_shop_without_a_secret_is_refused(
+    tmp_path: Path,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     shop = tmp_path / "config"
     shutil.copytree(config, shop)
     text = (shop / "shop.yaml").read_text(encoding="utf-8")
     content = yaml.safe_load(text)
     del content["simulation"]
     (shop / "shop.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    line = one_line(siyu("run", SIYU_CONFIG=str(shop), SIYU_HOME=str(tmp_path / "home")))
+    monkeypatch.setenv("SIYU_CONFIG", str(shop))
+    monkeypatch.setenv("SIYU_HOME", str(tmp_path / "home"))
+    line = one_line(capsys)
     assert "SIYU_SECRET is not set; make one with" in line
 
 

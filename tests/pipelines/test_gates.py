@@ -7,12 +7,12 @@ import dagster as dg
 import pytest
 
 from assets.publish.assets import NotPublishable, refuse_if_failed
+from pipelines.catalogue import contracts
 from pipelines.definitions import build_definitions
 from pipelines.instance import instance_of
 from resources.home import Home
 from resources.warehouse import Database
 from tests.checksums import fingerprints
-from tests.small_shop import run
 
 SETTINGS = "select factors, regularization, alpha, is_searched from recommend.als_model"
 SHUT = dg.AssetKey(["clean", "shut"])
@@ -43,9 +43,10 @@ def test_a_search_is_remembered_by_the_runs_after_it(config: Path, home: Home) -
     assert execute(config, home, "retrain")
     searched = settings(home)
     assert searched[0][-1] is True
-    run(config, home)
+    models = [contract.asset_key for contract in contracts() if contract.schema == "recommend"]
+    assert execute(config, home, "refresh", models)
     once = fingerprints(home.warehouse, ["recommend"])
-    run(config, home)
+    assert execute(config, home, "refresh", models)
     assert fingerprints(home.warehouse, ["recommend"]) == once
     assert settings(home) == searched
 

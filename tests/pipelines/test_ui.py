@@ -32,7 +32,7 @@ from docs.lineage import (
 from pipelines.catalogue import PUBLISH, STAGES
 from resources.home import Home
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 PNG_WIDTH = slice(16, 20)
 HERE = re.compile(r"(blob:)?(http|ws)://127\.0\.0\.1:|data:")
 
