@@ -243,11 +243,11 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
             ("new", 1),
             ("prospect", 2),
         ],
-        "select r, f, m from value.rfm": [(5, 5, 5)],
+        "select r, f, m from value.rfm": [(5, 3, 3)],
     },
     "all_on_one_day": {
         "select distinct frequency, method from value.clv": [(0, "fallback")],
-        "select distinct r, f, m from value.rfm": [(5, 5, 5)],
+        "select distinct r, f, m from value.rfm": [(5, 3, 3)],
         "select distinct stage from value.lifecycle": [("new",)],
     },
     "all_refunded": {
@@ -269,12 +269,12 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
             (4, -160, 0, 1)
         ],
         "select distinct stage from value.lifecycle order by stage": [("new",), ("prospect",)],
-        "select distinct f, m from value.rfm": [(5, 5)],
+        "select distinct f, m from value.rfm": [(3, 3)],
     },
     "single_member": {
         "select count(*) from clean.members where is_identified": [(1,)],
         "select frequency, recency, method from value.clv": [(3, 30, "fallback")],
-        "select r, f, m from value.rfm": [(5, 5, 5)],
+        "select r, f, m from value.rfm": [(5, 3, 3)],
         "select count(*) from social.referrals": [(0,)],
         "select distinct outcome from social.share_clicks": [("refused",)],
         "select reach, conversion_rate, page_rank, score, rank from social.advocates": [

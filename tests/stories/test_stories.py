@@ -111,7 +111,9 @@ def homes(
         for item in request.session.items
         if item.path == request.path and hasattr(item, "callspec")
     }
-    stories = [story for story in STORIES if story.name in selected]
+    # A shop of its own may need what all of its stories declare.
+    others = [story.shop for story in STORIES if story.name in selected and story.shop]
+    stories = [story for story in STORIES if story.name in selected or story.shop in others]
     by_shop = sorted(stories, key=_shop_key)
     homes: dict[str, Home] = {}
     for _, group in itertools.groupby(by_shop, key=_shop_key):

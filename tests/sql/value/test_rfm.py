@@ -66,16 +66,17 @@ def test_equal_values_share_a_score(run):
 
 
 @pytest.mark.parametrize("n_members", [1, 7])
-def test_where_nobody_is_better_all_share_the_best_score(run, n_members):
+def test_where_all_are_level_they_are_recent_and_else_score_the_middle(run, n_members):
     rows = run([day(n, ago=7) for n in range(n_members)])
-    assert rows.select("r", "f", "m").rows() == [(5, 5, 5)] * n_members
+    assert rows.select("r", "f", "m").rows() == [(5, 3, 3)] * n_members
+    assert rows["segment"].unique().to_list() == ["recent"]
 
 
 def test_each_score_finds_its_ties_by_itself(run):
     """One-time buyers all, of one amount, on different days."""
     rows = run([day(n, ago=10 * n) for n in range(1, 6)])
     assert rows["r"].to_list() == [5, 4, 3, 2, 1]
-    assert rows.select("f", "m").unique().rows() == [(5, 5)]
+    assert rows.select("f", "m").unique().rows() == [(3, 3)]
 
 
 def test_buyers_of_the_newest_day_are_recent_however_many_they_are(run):
@@ -85,31 +86,20 @@ def test_buyers_of_the_newest_day_are_recent_however_many_they_are(run):
     assert not {"at_risk", "about_to_sleep", "hibernating"} & set(rows["segment"][:8])
 
 
-def test_one_time_buyers_share_the_best_score_of_their_place(run):
-    rows = run(
-        [day(n, ago=7) for n in range(1, 7)] + [day(n, 7, n_orders=2) for n in (7, 8, 9, 10)]
-    )
-    assert rows["f"].to_list() == [3] * 6 + [5] * 4
+def test_one_time_buyers_are_not_frequent_for_being_many(run):
+    rows = run([day(n, ago=7) for n in range(1, 9)] + [day(n, 7, n_orders=2) for n in (9, 10)])
+    assert rows["f"].to_list() == [1] * 8 + [5] * 2
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    days=st.lists(
-        st.tuples(st.integers(1, 9), st.integers(1, 4), st.integers(0, 9)), min_size=1, max_size=30
-    )
-)
-def test_a_score_is_the_best_that_members_of_its_value_would_have(run, days):
-    rows = run([day(number, *values) for number, values in enumerate(days)])
-    for value, score, best_last in (
-        ("days_since_last", "r", False),
-        ("n_orders", "f", True),
-        ("spend", "m", True),
-    ):
-        values = sorted(rows[value].to_list(), reverse=not best_last)
-        # Placed one behind the other, equal members fill places from 1 to n.
-        places = {each: place for place, each in enumerate(values, 1)}
-        expected = [-(-5 * places[each] // len(values)) for each in rows[value]]
-        assert rows[score].to_list() == expected
+@given(days=st.lists(st.integers(1, 9), min_size=1, max_size=30))
+def test_recency_is_the_best_that_members_of_that_day_would_have(run, days):
+    rows = run([day(number, ago) for number, ago in enumerate(days)])
+    values = sorted(rows["days_since_last"].to_list(), reverse=True)
+    # Placed one behind the other, equal members fill places from 1 to n.
+    places = {each: place for place, each in enumerate(values, 1)}
+    expected = [-(-5 * places[each] // len(values)) for each in rows["days_since_last"]]
+    assert rows["r"].to_list() == expected
 
 
 def test_scores_follow_the_values(run):
@@ -119,15 +109,15 @@ def test_scores_follow_the_values(run):
             for n in range(1, 101)
         ]
     )
-    for value, score, descending, least in (
-        ("days_since_last", "r", True, 1),
-        # A quarter of all are level at the bottom: more than a fifth.
-        ("n_orders", "f", False, 2),
-        ("spend", "m", False, 1),
+    for value, score, descending, best in (
+        ("days_since_last", "r", True, 5),
+        # A quarter of all are level at the top: 75 % have less than they, not 80 %.
+        ("n_orders", "f", False, 4),
+        ("spend", "m", False, 5),
     ):
         scores = rows.sort(value, descending=descending)[score]
         assert scores.is_sorted()
-        assert (scores.min(), scores.max()) == (least, 5)
+        assert (scores.min(), scores.max()) == (1, best)
 
 
 def test_orders_and_spend_are_summed_over_all_days(run):
