@@ -22,7 +22,9 @@ settings.register_profile("siyu", deadline=None)
 settings.load_profile("siyu")
 
 
-# What runs whole shops: first, so that none is left for the end.
+# What takes most memory: at the very beginning, when a worker has little else in it.
+LARGE = {"test_online_retail.py", "test_fuzz.py"}
+# What runs whole shops: before the rest, so that none is left for the end.
 LONG = {ROOT / "tests", ROOT / "tests" / "pipelines", ROOT / "tests" / "stories"}
 
 
@@ -31,8 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the long files first, and marks what `make soak` runs again."""
-    items.sort(key=lambda item: item.path.parent not in LONG)
+    """Puts large and long files first, and marks what `make soak` runs again."""
+    items.sort(key=lambda item: (item.path.name not in LARGE, item.path.parent not in LONG))
     for item in items:
         module = cast("pytest.Module", item.getparent(pytest.Module)).obj
         if any(value is sized or value is examples for value in vars(module).values()):

@@ -77,7 +77,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
         patch.setenv("ONLINE_RETAIL_PATH", str(file))
         patch.setenv("SIYU_SECRET", "0123456789abcdef" * 4)
         # Tests at work beside this one need memory too.
-        patch.setattr(definitions, "Warehouse", partial(Warehouse, memory_limit="900MB"))
+        patch.setattr(definitions, "Warehouse", partial(Warehouse, memory_limit="600MB"))
         return Trial(file, facts, home, run(ROOT / "config" / "online_retail", home))
 
 
