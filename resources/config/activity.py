@@ -31,7 +31,7 @@ _HANDLED = (
     *("Dismissed", "Dismiss", "Spam Reported", "Complained", "Unsubscribe", "Foreground"),
 )
 # A member sends messages too, in a chat.
-_BY_MEMBERS = ("Message Sent", "Message Send")
+_BY_MEMBERS = ("Message Sent", "Message Send", "Sent Message")
 
 # Answers to messages: acts whoever tells of them, for the servers that send are those that hear.
 ANSWERS = (
@@ -59,9 +59,10 @@ AUTOMATIC = (
         if (name := f"*{message} {handled}").removeprefix("*") not in _BY_MEMBERS
     ),
     *(
-        f"{handled} {message}"
+        name
         for message in _MESSAGES
-        for handled in ("Received", "Bounced", "Dropped", "Delivered", "Skipped", "Marked")
+        for handled in ("Received", "Bounced", "Dropped", "Delivered", "Skipped", "Marked", "Sent")
+        if (name := f"{handled} {message}") not in _BY_MEMBERS
     ),
     *(
         name
@@ -69,6 +70,7 @@ AUTOMATIC = (
         for name in (f"*{message} Opened", f"*{message} Open", f"Opened {message}")
     ),
     *("Email Read", "Marked Email as Spam", "Failed to Deliver *", "Unsubscribed*"),
+    *("*Spam Complaint", "*Spam Report", "*Delivery Failed", "*Email on Send"),
     # What becomes of an order, told by the shop's servers.
     *(f"Order {state}" for state in ("Updated", "Edited", "Refunded", "Partially Refunded")),
     *(f"Order {state}" for state in ("Cancelled", "Canceled", "Paid", "Confirmed", "Processed")),
@@ -103,9 +105,9 @@ AUTOMATIC = (
     *("$snapshot", "$set", "$identify", "$groupidentify", "$create_alias", "$heatmap"),
     *("$$heatmap", "survey shown", "$campaign_delivery", "$campaign_open", "$mp_page_leave"),
     # The same in Chinese.
-    *("*送达", "*退信", "*推送到达", "*推送成功", "*推送失败", "*消息到达", "*短信发送*"),
-    *("*邮件发送*", "*邮件打开", "*打开邮件", "*下发", "*曝光", "*到期", "*过期", "*发放", "*发货"),
-    *("*自动续费", "*自动扣款"),
+    *("*送达", "*退信", "*推送到达", "*推送接收", "*推送成功", "*推送失败"),
+    *("*消息到达", "*短信发送*", "*邮件发送*", "*邮件打开", "*打开邮件", "*下发", "*曝光"),
+    *("*到期", "*过期", "*发放", "*发货", "*自动续费", "*自动扣款"),
 )
 
 # What only a member can do: an act even where no device is named, unless a server says so.

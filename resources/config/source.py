@@ -6,7 +6,14 @@ import json
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from resources.config.loading import VARIABLE, Declared
 from resources.config.shop import TimeZone
@@ -118,6 +125,13 @@ def _tells_a_kind(name: str) -> str:
     return name
 
 
+def _as_column(expression: str) -> str:
+    """A single word is a column, also one that SQL keeps for itself, such as at, by or order."""
+    word = expression.strip()
+    is_column = _ATTRIBUTE.fullmatch(word) and word.lower() not in ("null", "true", "false")
+    return f'"{word}"' if is_column else expression
+
+
 def _listed(given: object) -> object:
     return (given,) if isinstance(given, str) else given
 
@@ -194,6 +208,21 @@ class Source(Declared):
                 "expected 'message_id_placeholders' and 'message_namespace' on events only"
             )
         return self
+
+    @field_validator("map", "properties", "addresses", "attributes")
+    @classmethod
+    def _words_are_columns(cls, given: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        # Beside a layout, attributes are keys.
+        if info.data.get("layout") is not None:
+            return given
+        return {name: _as_column(expression) for name, expression in given.items()}
+
+    @field_validator("group_by")
+    @classmethod
+    def _groups_are_columns(cls, given: str | None) -> str | None:
+        words = [each.strip() for each in (given or "").split(",")]
+        is_list = all(map(_ATTRIBUTE.fullmatch, words))
+        return ", ".join(map(_as_column, words)) if is_list else given
 
     @model_validator(mode="after")
     def _time_formats_agree(self) -> Self:

@@ -62,7 +62,8 @@ _PHRASES = frozenset(
     notset notavailable notapplicable notprovided notspecified notauthenticated unauthenticated
     notloggedin notlogin notlogined nologin unlogin unlogined loggedout signedout unregistered
     unidentified unauthorized nouser nouserid noid objectobject objectundefined objectnull
-    nullnull undefinedundefined nonenone nannan
+    nullnull undefinedundefined nonenone nannan optionalnil
+    guestcheckout checkoutguest guestshopper guestbuyer guestorder
     """.split()
 )
 _JOINED = frozenset(

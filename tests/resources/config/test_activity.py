@@ -50,6 +50,7 @@ def test_the_documented_defaults_are_the_defaults():
         *("Email Delivered", "email_delivered", "EmailDelivered", "users.messages.email.Delivery"),
         *("Email Bounced", "Email Opened", "EmailOpen", "Received Email", "EmailNotSent"),
         *("Push Notification Received", "push.received", "PushSent", "notification_receive"),
+        *("Sent Email", "SpamComplaint", "Delivery Failed", "mautic.email_on_send", "推送接收"),
         *("SMS Delivered", "sms-failed", "WeChat Message Delivered", "In-App Message Impression"),
         *(
             "Template Message Sent",

@@ -1,6 +1,7 @@
 """Configuration: a mistake is one line that names file, key and what was expected."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,28 @@ def test_a_mistake_in_sources_yaml_is_one_line(tmp_path: Path, text: str, words:
         load_sources(tmp_path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "read"),
+    [
+        ("at", '"at"'),
+        (" order ", '"order"'),
+        ("订单号", '"订单号"'),
+        ("NULL", "NULL"),
+        ('"at"', '"at"'),
+        ("'Booked'", "'Booked'"),
+        ("records.at", "records.at"),
+        ("1", "1"),
+    ],
+)
+def test_a_single_word_of_a_mapping_is_a_column(tmp_path: Path, expression: str, read: str) -> None:
+    mapping = json.dumps({"event_name": "what", "occurred_at": expression})
+    text = f"{SOURCE}, group_by: 'day, at', map: {mapping}}}\n"
+    (tmp_path / "sources.yaml").write_text(text, encoding="utf-8")
+    source = load_sources(tmp_path).sources[0]
+    assert source.map == {"event_name": '"what"', "occurred_at": read}
+    assert source.group_by == '"day", "at"'
 
 
 def test_a_missing_folder_is_told_what_to_do(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ NOBODY = (
     *("{}", "[]", "[object Object]", '{"id":"ann"}', "{'id': 1}", '["ann"]', "[a, b]", "{a=1}"),
     *("{{user_id}}", "wx_${openid}", "%USER_ID%", "[[user]]", "<%= id %>", "__OAID__", "*|ID|*"),
     *("00000000-0000-0000-0000-000000000000", "#REF!", "1.23457E+14", '{"id": "an', "lmy47d"),
+    *("guest_checkout", "Checkout Guest", "Optional(nil)"),
 )
 SOMEBODY = (
     *("u0", "10", "-10", "nobody", "null-1", "x" * 1000, "007", "1.50", "1e5", "7e10", "Nanna"),
