@@ -52,10 +52,13 @@ _ABSENT = frozenset(
 # What the field is called, instead of what stands in it.
 _FIELDS = frozenset(
     """
-    user users userid id uid uuid guid udid member memberid customer customerid client clientid
-    account accountid visitorid distinctid anonymousid deviceid device person personid openid
-    unionid email username loginid 用户 用戶 会员 會員 用户id 会员id
+    id uid uuid guid udid userid memberid customerid clientid accountid visitorid distinctid
+    anonymousid deviceid personid openid unionid email username loginid 用户id 会员id
     """.split()
+)
+# What names nobody beside an absent value, as in "unknown user"; alone it may be somebody's name.
+_NOUNS = frozenset(
+    "user users member customer client account device person 用户 用戶 会员 會員".split()
 )
 _PHRASES = frozenset(
     """
@@ -67,9 +70,11 @@ _PHRASES = frozenset(
     """.split()
 )
 _JOINED = frozenset(
-    absent + field for absent in _ABSENT - {"na", "nan", "nil"} for field in _FIELDS
+    absent + field for absent in _ABSENT - {"na", "nan", "nil"} for field in _FIELDS | _NOUNS
 ) | frozenset(
-    field + absent for absent in ("null", "none", "undefined", "unknown") for field in _FIELDS
+    field + absent
+    for absent in ("null", "none", "undefined", "unknown")
+    for field in _FIELDS | _NOUNS
 )
 _SPREADSHEET_ERRORS = frozenset(("#REF!", "#VALUE!", "#NAME?", "#NUM!", "#DIV/0!"))
 # Identifiers of programs and devices that thousands have in common.
@@ -190,7 +195,9 @@ def _is_word(text: str) -> bool:
         return all(letter.isascii() or unicodedata.category(letter)[0] in "PZC" for letter in text)
     if joined in _PHRASES or joined in _JOINED or joined in _ABSENT or joined in _FIELDS:
         return True
-    return all(word in _ABSENT or word in _FIELDS for word in words)
+    if not any(word in _ABSENT or word in _FIELDS for word in words):
+        return False
+    return all(word in _ABSENT or word in _FIELDS or word in _NOUNS for word in words)
 
 
 def _words(folded: str) -> list[str]:
