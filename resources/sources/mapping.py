@@ -126,7 +126,8 @@ def _told(name: str, source: Source) -> tuple[str, str]:
 def _object(source: Source, expressions: Mapping[str, str]) -> str:
     # TRY takes no aggregate.
     guard = "" if source.group_by else "try"
-    pairs = ", ".join(f"'{name}', {guard}({given})" for name, given in expressions.items())
+    # An object or list within a text would be read by nobody, redaction included.
+    pairs = ", ".join(f"'{name}', json_of({guard}({given}))" for name, given in expressions.items())
     return f"cast(json_object({pairs}) as varchar)"
 
 
@@ -167,14 +168,10 @@ def _rest(session: Session, source: Source) -> str:
     left_out |= {"line", "record", PATH}
     if isinstance(source, FileSource):
         left_out |= set(source.beside)
-    # An object as a text within a text would be read by nobody, redaction included.
     pairs = [
-        f"{text_literal(name)}, case when json_valid({value}) and {value}[1] in ('{{', '[')"
-        f" then cast({value} as json) else to_json({value}) end"
-        if kind == "VARCHAR"
-        else f"{text_literal(name)}, to_json({value})"
-        for name, kind, *_ in session.rows("describe records")
-        if folded(name) not in left_out and (value := f"records.{quoted(name)}")
+        f"{text_literal(name)}, json_of(records.{quoted(name)})"
+        for name, *_ in session.rows("describe records")
+        if folded(name) not in left_out
     ]
     # A merge patch leaves out what is NULL.
     return f"cast(json_merge_patch('{{}}', json_object({', '.join(pairs)})) as varchar)"

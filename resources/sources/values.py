@@ -14,7 +14,7 @@ _NOTHING = (
 )
 _SEPARATOR = r"\s*[,，、;；|\n\t]\s*"
 # Numbers of events; others of their keys are also used for texts.
-_NUMBERS = "price|quantity|revenue|total|subtotal"
+_NUMBERS = "price|quantity|revenue|total|subtotal|discount|refund_amount"
 _IN_TEXT = rf'"(?:{_NUMBERS})"\s*:\s*"'
 _NOT_PLAIN = rf'{_IN_TEXT}(?:[^0-9"-]|-?[0-9.]+[^0-9."])'
 _PAIR = rf'"({_NUMBERS})"\s*:\s*"((?:[^"\\]|\\.)*)"'
@@ -23,10 +23,21 @@ _CODES = {
     "country": r"\s*[A-Za-z]{2}\s*",
     "locale": r"\s*[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*(?:\.[A-Za-z0-9-]+)?\s*",
 }
+# `json_of` writes a value into JSON, a text that holds an object or a list as that.
 # `read_tags` takes a list as JSON, Python or PostgreSQL writes it, or words with marks between.
 MACROS = rf"""
 create or replace temp macro says_nothing(said) as
     coalesce(regexp_full_match(said, {text_literal(_NOTHING)}), true);
+-- What is no text, or neither an object nor a list, is as `to_json` writes it.
+create or replace temp macro json_of(said) as
+    case
+        when typeof(said) <> 'VARCHAR' then to_json(said)
+        when ltrim(cast(said as varchar))[1] in ('{{', '[') then case
+            when json_valid(cast(said as varchar)) then cast(cast(said as varchar) as json)
+            else to_json(said)
+        end
+        else to_json(said)
+    end;
 create or replace temp macro unread_field(field, said, is_read) as
     case when is_read or says_nothing(said) then [] else [{{'field': field, 'said': said}}] end;
 create or replace temp macro read_country(said) as

@@ -2,7 +2,7 @@
 -- list. An order sent several times counts once: the first message with a list gives the lines;
 -- without any list, every message that names a product is one line (by instant, then message; of
 -- several namespaces, those of the first); with neither, the first message is one line of product ''
--- and its amount is the order's.
+-- and its amount is the order's. First come those that also say the money or discount of the whole.
 --
 -- The member of a line is its order's: of the messages with a user, the server's (which have no
 -- device) come first, then the earliest; without a user, the earliest message that has a member. The
@@ -43,7 +43,7 @@ order_products as (
     from clean.order_products
 ),
 order_amounts as (
-    select message_id, revenue, subtotal, abs(discount) as discount,
+    select message_id, goods, revenue, subtotal, abs(discount) as discount,
         abs(coalesce(shipping, 0)) as shipping, abs(coalesce(tax, 0)) as tax,
         total - abs(coalesce(shipping, 0)) - abs(coalesce(tax, 0)) as net_total
     from clean.order_amounts
@@ -81,10 +81,12 @@ cancelled as (
 whole_messages as (
     select m.message_id, m.order_id, m.amount, m.n_products, m.form,
         row_number() over (
-            partition by m.order_id order by m.occurred_at, m.message_id
+            partition by m.order_id
+            order by coalesce(a.goods, a.discount) is null, m.occurred_at, m.message_id
         ) as turn
     from messages as m
     join orders as o on o.order_id = m.order_id and o.form = m.form
+    left join order_amounts as a on a.message_id = m.message_id
     where m.form <> 2
 ),
 flat_messages as (

@@ -19,7 +19,8 @@
 --
 -- An amount that is told and not understood, or of a currency without a rate, is unmatched too.
 --
--- Of a message that says what was given back in all, the lines are worth no more together. A foreign
+-- Of a message that says what was given back in all, the lines are worth no more together; one that
+-- says a discount instead gives back its lines less that. A foreign
 -- amount is converted at the rate of the order's date. Shares are differences of two rounded running
 -- sums, so that they add up exactly.
 --
@@ -28,13 +29,13 @@
 -- the lost pieces are L(j) = max(0, max over i <= j of D(i) - S(i)) and the pieces taken are
 -- D(j) - L(j): each refund takes an interval of the supply, and the overlap is the match.
 with amounts as (
-    select message_id, goods, native_amount, is_unread
+    select message_id, goods, abs(discount) as discount, native_amount, is_unread
     from clean.order_amounts
 ),
 events as (
     select e.message_id, e.namespace, e.member_id, e.occurred_at, e.order_number, e.currency,
         nullif(e.product_id, '') as product_id, e.quantity,
-        coalesce(e.n_products, 0) as n_products, abs(a.goods) as goods,
+        coalesce(e.n_products, 0) as n_products, abs(a.goods) as goods, a.discount,
         case when abs(a.goods) < abs(e.amount) then abs(a.goods) else abs(e.amount) end as amount,
         case
             when abs(a.goods) < abs(e.amount)
@@ -48,7 +49,8 @@ events as (
 ),
 order_products as (
     select p.message_id, p.line, nullif(p.product_id, '') as product_id, p.quantity,
-        abs(p.amount) - coalesce(p.discount, 0) as amount, abs(p.native_amount) as native_amount
+        abs(p.amount) - coalesce(p.discount, 0) as amount, p.discount,
+        abs(p.native_amount) as native_amount
     from clean.order_products as p
     join events as e on e.message_id = p.message_id
 ),
@@ -95,12 +97,17 @@ known_orders as (
 ),
 list_sums as (
     select message_id, count(*) as n_lines, count(amount) as n_priced,
-        cast(sum(amount) as decimal(28, 4)) as amount
+        count(discount) as n_discounted, cast(sum(amount) as decimal(28, 4)) as amount
     from order_products
     group by message_id
 ),
 listed as (
-    select p.message_id, p.line, p.product_id, p.quantity, p.amount, p.native_amount, e.goods,
+    select p.message_id, p.line, p.product_id, p.quantity, p.amount, p.native_amount,
+        case
+            when e.goods is null and s.n_priced = s.n_lines and s.n_discounted = 0
+                and e.discount < s.amount then s.amount - e.discount
+            else e.goods
+        end as goods,
         e.native_amount as native_goods, s.n_lines, s.n_priced, s.amount as amount_all,
         cast(sum(p.amount) over (
             partition by p.message_id order by p.line rows unbounded preceding

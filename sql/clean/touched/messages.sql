@@ -14,8 +14,8 @@
 -- rounded, a half away from zero, to what the base currency can pay; any other keeps four decimals,
 -- by way of ten, which takes off the error of binary fractions, so that every engine rounds alike.
 -- amount: price times quantity, else what an order event says that its products brought (goods): its
--- revenue, less the discount where what else it says shows that the discount is still in it; else its
--- subtotal; else its total less shipping and tax; else its value, refund_amount or amount.
+-- revenue, else its subtotal, less the discount where what else it says shows that the discount is
+-- still in it; else its total less shipping and tax; else its value, refund_amount or amount.
 -- quantity: 1 where a product comes without one, but 0 where a refund tells money alone; NULL where
 -- it is told and cannot be read, or is 10^9 or more.
 -- order_id: a completed order without one goes by its message. is_test: an order event that says
@@ -191,12 +191,10 @@ goods as (
         group_id, campaign_id, products, revenue, subtotal, total, discount, shipping, tax,
         has_amount,
         case
-            when abs(discount) > 0 and abs(
-                revenue - abs(discount) - coalesce(
-                    case when shipping is not null or tax is not null then net_total end,
-                    subtotal
-                )
-            ) < 6e-3 then revenue - abs(discount)
+            when abs(discount) > 0 and (
+                abs(coalesce(revenue, subtotal) - abs(discount) - net_total) < 6e-3
+                or abs(revenue - abs(discount) - subtotal) < 6e-3
+            ) then coalesce(revenue, subtotal) - abs(discount)
             else coalesce(revenue, subtotal, net_total, other_value)
         end as goods
     from netted

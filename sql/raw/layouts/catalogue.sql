@@ -17,12 +17,12 @@ with fields as (
 said as (
     select
         path, line, text, is_utf8, f,
-        nullif(trim(f[8]), '') as price_said,
-        nullif(trim(f[9]), '') as currency_said,
-        nullif(trim(f[10]), '') as cost_said,
-        nullif(trim(f[11]), '') as stock_said,
-        nullif(trim(f[12]), '') as hidden_said,
-        nullif(trim(f[13]), '') as repurchase_said
+        case when not says_nothing(f[8]) then f[8] end as price_said,
+        case when not says_nothing(f[9]) then f[9] end as currency_said,
+        case when not says_nothing(f[10]) then f[10] end as cost_said,
+        case when not says_nothing(f[11]) then f[11] end as stock_said,
+        case when not says_nothing(f[12]) then f[12] end as hidden_said,
+        case when not says_nothing(f[13]) then f[13] end as repurchase_said
     from fields
 ),
 read as (
