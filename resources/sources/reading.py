@@ -231,6 +231,20 @@ create or replace temp macro has_odd_numbers(said) as
     end;
 """
 
+# Ends an update of staged properties. Of `pairs` (path, line, properties, and a list of told and
+# written) each told text gives way to the written one.
+REPLACED = """\
+    select path, line, list_reduce(
+        list_prepend({'told': properties, 'written': ''}, pairs),
+        lambda whole, pair: {
+            'told': replace(whole['told'], pair['told'], pair['written']), 'written': ''
+        }
+    )['told'] as properties
+    from pairs
+) as plain
+where plain.path = staged.path and plain.line = staged.line
+"""
+
 # Writes the numbers and currencies in the properties of staged events plainly; what is not
 # understood is left as it is. Each spelling is read once, however many events have it.
 PLAIN_NUMBERS = f"""
@@ -259,13 +273,4 @@ update staged set properties = plain.properties from (
         where spellings.written <> odd.told
         group by odd.path, odd.line
     )
-    select path, line, list_reduce(
-        list_prepend({{'told': properties, 'written': ''}}, pairs),
-        lambda whole, pair: {{
-            'told': replace(whole['told'], pair['told'], pair['written']), 'written': ''
-        }}
-    )['told'] as properties
-    from pairs
-) as plain
-where plain.path = staged.path and plain.line = staged.line
-"""
+{REPLACED}"""

@@ -8,6 +8,7 @@ r"""SQL that reads the ids of orders and products in one spelling, in events and
 - `has_odd_ids(said)`: whether the JSON of an event has an id that reads otherwise than it stands.
 """
 
+from resources.sources.reading import REPLACED
 from resources.warehouse import text_literal
 
 _SPACE = r"[\s\p{Z}\x{200b}\x{feff}]"
@@ -85,13 +86,4 @@ update staged set properties = plain.properties from (
         from written
         group by path, line
     )
-    select path, line, list_reduce(
-        list_prepend({{'told': properties, 'written': ''}}, pairs),
-        lambda whole, pair: {{
-            'told': replace(whole['told'], pair['told'], pair['written']), 'written': ''
-        }}
-    )['told'] as properties
-    from pairs
-) as plain
-where plain.path = staged.path and plain.line = staged.line
-"""
+{REPLACED}"""
