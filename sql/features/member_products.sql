@@ -1,10 +1,15 @@
 -- One row per member and product with which she had to do: the interaction matrix.
--- An interaction is a view, a cart or wishlist addition, a share, or an order line; what was
--- returned of an order line counts against it. weight = sum of w * 0.5^(age in days / half-life),
--- w by kind from shop.yaml; forward_weight is the same sum with ages taken from the epoch, so that
--- sums of different days just add: weight = forward_weight * 2^((epoch - as_of) / half-life).
--- Cancelled orders and adjustments are no interest; money given back without pieces is no return. For comparing models, train_weight is what the
--- weight was at holdout_start, holdout_weight what has come since, without what was returned.
+-- An interaction is a view, a cart or wishlist addition, a share, or an order line; what was given
+-- back of an order line counts against it. weight = sum of w * 0.5^(age in days / half-life), w by
+-- kind from shop.yaml; forward_weight is the same sum with ages taken from the epoch, so that sums
+-- of different days just add: weight = forward_weight * 2^((epoch - as_of) / half-life).
+-- A refund counts in proportion: w of a refund times its part of the line's money (of its pieces
+-- where the line brought no money). So all refunds of a line that was given back in full count w
+-- once, however they are split, and goodwill counts as little as it is.
+-- Cancelled orders and adjustments are no interest. n_orders and last_ordered_at are of what was
+-- ordered, also where it was given back since: the member did decide to buy it.
+-- For comparing models, train_weight is what the weight was at holdout_start, holdout_weight what
+-- has come since, without what was given back.
 -- Contributions are added as decimals, so that the order of rows cannot change the last digit.
 with events as (
     select member_id, product_id, event_name, occurred_at
@@ -30,19 +35,19 @@ orders as (
 ),
 
 order_items as (
-    select order_id, line, member_id, product_id, ordered_at
+    select order_id, line, member_id, product_id, ordered_at, quantity, amount
     from clean.order_items
     where not is_adjustment and product_id <> '' and member_id is not null and ordered_at < $as_of
 ),
 
 refunds as (
-    select order_id, order_line, refunded_at
+    select order_id, order_line, refunded_at, quantity, amount
     from clean.refunds
-    where match <> 'unmatched' and quantity > 0 and refunded_at < $as_of
+    where match <> 'unmatched' and refunded_at < $as_of
 ),
 
 order_lines as (
-    select i.order_id, i.line, i.member_id, i.product_id, i.ordered_at
+    select i.order_id, i.line, i.member_id, i.product_id, i.ordered_at, i.quantity, i.amount
     from order_items as i
     join orders as o on o.order_id = i.order_id
 ),
@@ -56,13 +61,23 @@ interactions as (
             when event_name = 'Product Viewed' then 'view'
             when event_name in ('Product Added', 'Product Added to Wishlist') then 'cart'
             else 'share'
-        end as kind
+        end as kind,
+        1e0 as part
     from events
     union all
-    select member_id, product_id, ordered_at as occurred_at, 'order' as kind
+    select member_id, product_id, ordered_at as occurred_at, 'order' as kind, 1e0 as part
     from order_lines
     union all
-    select l.member_id, l.product_id, r.refunded_at as occurred_at, 'refund' as kind
+    select
+        l.member_id,
+        l.product_id,
+        r.refunded_at as occurred_at,
+        'refund' as kind,
+        case
+            when l.amount > 0 then cast(r.amount as double) / cast(l.amount as double)
+            when l.quantity > 0 then cast(r.quantity as double) / cast(l.quantity as double)
+            else 0e0
+        end as part
     from refunds as r
     join order_lines as l on l.order_id = r.order_id and l.line = r.order_line
 ),
@@ -79,7 +94,7 @@ weighed as (
             when 'share' then $weight_share
             when 'order' then $weight_order
             else $weight_refund
-        end as weight,
+        end * part as weight,
         (unix_timestamp($as_of) - unix_timestamp(occurred_at)) / 86400e0 as age_days
     from interactions
 ),
@@ -99,9 +114,13 @@ pairs as (
         member_id,
         product_id,
         cast(sum(weight) as double) as weight,
+        cast(sum(abs(weight)) as double) as turnover,
         cast(
             sum(weight) filter (where occurred_at < $holdout_start) as double
         ) as weight_before_holdout,
+        cast(
+            sum(abs(weight)) filter (where occurred_at < $holdout_start) as double
+        ) as turnover_before_holdout,
         cast(
             sum(weight) filter (where occurred_at >= $holdout_start and weight > 0) as double
         ) as weight_in_holdout,
@@ -115,6 +134,29 @@ pairs as (
         min(occurred_at) filter (where kind = 'view') as first_viewed_at
     from decayed
     group by member_id, product_id
+),
+
+-- Parts that make a whole leave no rounding behind, which would pass for interest.
+rounded as (
+    select
+        member_id,
+        product_id,
+        case when abs(weight) > 1e-12 * turnover then weight else 0e0 end as weight,
+        case
+            when abs(weight_before_holdout) > 1e-12 * turnover_before_holdout
+                then weight_before_holdout
+            else 0e0
+        end as weight_before_holdout,
+        coalesce(weight_in_holdout, 0e0) as weight_in_holdout,
+        n_views,
+        n_carts,
+        n_orders,
+        n_shares,
+        first_at,
+        last_at,
+        last_ordered_at,
+        first_viewed_at
+    from pairs
 )
 
 select
@@ -132,8 +174,8 @@ select
     last_at,
     last_ordered_at,
     first_viewed_at,
-    coalesce(weight_before_holdout, 0e0) * power(
+    weight_before_holdout * power(
         2e0, (unix_timestamp($as_of) - unix_timestamp($holdout_start)) / 86400e0 / $half_life_days
     ) as train_weight,
-    coalesce(weight_in_holdout, 0e0) as holdout_weight
-from pairs
+    weight_in_holdout as holdout_weight
+from rounded

@@ -1,6 +1,7 @@
 """The interaction matrix: decay, refunds, and the split on which models are compared."""
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 
@@ -98,28 +99,54 @@ def test_refunds_count_against_the_line_they_are_set_against(tables, given):
             {"order_id": "off", "status": "cancelled"},
         ],
         order_items=[
-            {"order_id": "kept", "ordered_at": days_ago(60)},
-            {"order_id": "kept", "ordered_at": days_ago(60), "line": 2, "product_id": "q"},
-            {"order_id": "off", "ordered_at": days_ago(60)},
+            {"order_id": "kept", "ordered_at": days_ago(60), "amount": 40, "quantity": 2},
+            {
+                "order_id": "kept",
+                "ordered_at": days_ago(60),
+                "line": 2,
+                "product_id": "q",
+                "amount": 40,
+            },
+            {"order_id": "off", "ordered_at": days_ago(60), "amount": 40},
         ],
         refunds=[
-            {"order_id": "kept", "refunded_at": days_ago(30), "match": "inferred"},
-            {"order_id": "off", "refunded_at": days_ago(30), "match": "referenced"},
+            {"order_id": "kept", "refunded_at": days_ago(30), "match": "inferred", "amount": 20},
+            {"order_id": "off", "refunded_at": days_ago(30), "match": "referenced", "amount": 40},
             {"order_id": "", "refunded_at": days_ago(30), "match": "unmatched"},
-            # Goodwill gives no goods back.
+            # Goodwill gives no goods back, and counts as the tenth of the money that it is.
             {
                 "order_id": "kept",
                 "refunded_at": days_ago(30),
                 "match": "referenced",
                 "quantity": 0,
+                "amount": 4,
             },
         ],
     )
     p, q = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
-    assert p["weight"] == pytest.approx(5 / 4 - 5 / 2, rel=1e-9)
+    assert p["weight"] == pytest.approx(5 / 4 - 0.6 * 5 / 2, rel=1e-9)
     assert q["weight"] == pytest.approx(5 / 4, rel=1e-9)
     assert p["last_at"] == days_ago(60), "a refund is no sign of interest"
     assert p["n_orders"] == 1
+
+
+@pytest.mark.parametrize("parts", [[100], [33.33, 33.33, 33.34], [0.01, 99.99], [7, 11, 13, 69]])
+def test_however_a_whole_return_is_split_it_takes_the_order_away(tables, given, parts):
+    given(
+        orders=[{"order_id": "o", "status": "refunded"}],
+        order_items=[{"order_id": "o", "ordered_at": days_ago(30), "amount": 100}],
+        refunds=[
+            {
+                "order_id": "o",
+                "refunded_at": days_ago(30),
+                "match": "referenced",
+                "amount": Decimal(str(part)),
+            }
+            for part in parts
+        ],
+    )
+    (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
+    assert row["weight"] == row["train_weight"] == 0
 
 
 def test_the_split_lies_at_the_holdout_start(tables, given):
@@ -127,8 +154,10 @@ def test_the_split_lies_at_the_holdout_start(tables, given):
     given(
         events=[{"occurred_at": days_ago(28.5)}, {"occurred_at": days_ago(28)}],
         orders=[{"order_id": "o", "status": "refunded"}],
-        order_items=[{"order_id": "o", "ordered_at": days_ago(58)}],
-        refunds=[{"order_id": "o", "refunded_at": days_ago(10), "match": "referenced"}],
+        order_items=[{"order_id": "o", "ordered_at": days_ago(58), "amount": 9}],
+        refunds=[
+            {"order_id": "o", "refunded_at": days_ago(10), "match": "referenced", "amount": 9}
+        ],
     )
     (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
     assert row["train_weight"] == pytest.approx(0.5 ** (0.5 / 30) + 5 * 0.5, rel=1e-9)
