@@ -16,9 +16,10 @@ from assets.clean.contracts import (
     MEMBERS,
     ORDER_NUMBERS,
     ORDERS,
+    PRODUCTS,
 )
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
-from assets.raw.contracts import CONSENTS, LOADS, PRODUCTS, REJECTED_RECORDS, UNREAD_VALUES
+from assets.raw.contracts import CONSENTS, LOADS, REJECTED_RECORDS, UNREAD_VALUES
 from assets.recommend.contracts import MODEL_METRICS
 from assets.social.contracts import COMMISSIONS, REFERRALS
 from assets.sql_asset import upstream_of

@@ -28,6 +28,7 @@ class Log:
     members: set[str] = field(default_factory=set[str])
     referred: set[str] = field(default_factory=set[str])
     n_events: int = 0
+    has_catalogue: bool = True
 
     def event(self, name: str, member: str | None, day: int, device: str = "", **said: Any) -> None:
         """One event of a member, a minute after the one before; without a name, of a device."""
@@ -78,6 +79,7 @@ class Log:
     def write(self, landing: Path) -> None:
         """The files of the events, and of the catalogue and the members on the first day."""
         files = {f"events/{_date(day)}.jsonl": events for day, events in self.days.items()}
+        catalogue = PRODUCTS if self.has_catalogue else ()
         files[f"products/{_date(0)}.jsonl"] = [
             {
                 "product_id": product,
@@ -90,7 +92,7 @@ class Log:
                 "stock": 5,
                 "is_hidden": False,
             }
-            for product in PRODUCTS
+            for product in catalogue
         ]
         files[f"members/{_date(0)}.jsonl"] = [
             {"user_id": member, "signed_up_at": FIRST_MORNING.isoformat(), "channel": "app"}
@@ -111,6 +113,8 @@ def no_events(log: Log) -> None:
 
 
 def no_orders(log: Log) -> None:
+    """Nor a catalogue."""
+    log.has_catalogue = False
     for day, member in enumerate(("ann", "bea", "cleo", "ann")):
         log.view(member, day)
         log.event("Product Added", member, day, product_id="mat")
@@ -118,6 +122,7 @@ def no_orders(log: Log) -> None:
 
 def one_order(log: Log) -> None:
     no_orders(log)
+    log.has_catalogue = True
     log.order("o1", "ann", 3)
 
 
@@ -233,6 +238,13 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
         "select count(*) from clean.orders": [(0,)],
         "select count(*) from value.clv": [(0,)],
         "select count(*) from value.rfm": [(0,)],
+        "select product_id, title, told_by from clean.products order by all": [
+            ("mat", None, "events"),
+            ("tea", None, "events"),
+        ],
+        # A view is enough to recommend by, for lack of a catalogue too.
+        "select count(distinct member_id), count(distinct product_id)"
+        " from recommend.member_products": [(3, 2)],
         "select distinct stage from value.lifecycle": [("prospect",)],
         "select step, entered, converted, rate_step from value.funnels where funnel = 'purchase'"
         " order by step": [(1, 3, 3, 1.0), (2, 3, 3, 1.0), (3, 3, 0, 0.0)],

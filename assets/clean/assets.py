@@ -10,6 +10,7 @@ from assets.automation import after_upstream
 from assets.clean import contracts
 from assets.clean.rewriting import TABLES, rewrite
 from assets.owners import DATA
+from assets.sql_asset import sql_asset
 from resources.contract import Contract
 from resources.shop import ShopConfig
 from resources.warehouse import Warehouse, read_sql, tables_read
@@ -70,3 +71,6 @@ def clean(
         yield dg.MaterializeResult(
             asset_key=contract.asset_key, metadata={"dagster/row_count": n_rows, **shared}
         )
+
+
+products = sql_asset(contracts.PRODUCTS)

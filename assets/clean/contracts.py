@@ -11,6 +11,7 @@ from assets.columns import (
     SOURCE,
     money,
 )
+from assets.raw.contracts import PRODUCT_COLUMNS
 from resources.contract import Column, Contract
 
 _KINDS = ("user_id", "anonymous_id")
@@ -432,6 +433,21 @@ PRODUCT_COSTS = Contract(
     ),
     description="Costs as clean.order_items last counted them, to see which changed.",
     is_published=False,
+)
+
+PRODUCTS = Contract(
+    schema="clean",
+    table="products",
+    grain="product or content",
+    key=("product_id",),
+    columns=(
+        *PRODUCT_COLUMNS,
+        Column("told_by", "varchar", "Who tells of it", accepts=("catalogue", "events")),
+    ),
+    description=(
+        "Every product that the shop is known to have: the catalogue's, and those that events "
+        "alone name, with what events tell of them."
+    ),
 )
 
 ORDER_LINES = Contract(

@@ -230,11 +230,14 @@ _WITHOUT_SENSITIVE_TAGS = {
         f"select * exclude (sensitive) from tags.browse_to_buy, {_SENSITIVE}"
         " where kind <> 'tag' or not list_contains(sensitive, subject)"
     ),
-    "raw.products": (
-        "select * exclude (sensitive) replace (list_filter("
-        "tags, lambda name: not list_contains(sensitive, trim(name))) as tags)"
-        f" from raw.products, {_SENSITIVE}"
-    ),
+    **{
+        name: (
+            "select * exclude (sensitive) replace (list_filter("
+            "tags, lambda name: not list_contains(sensitive, trim(name))) as tags)"
+            f" from {name}, {_SENSITIVE}"
+        )
+        for name in ("raw.products", "clean.products")
+    },
     "recommend.member_products": (
         "select * exclude (sensitive) replace (case when len(list_filter("
         "sensitive, lambda name: contains(reason, name))) = 0 then reason end as reason)"

@@ -107,7 +107,7 @@ UNREAD_VALUES = Contract(
     is_published=False,
 )
 
-_PRODUCT = (
+PRODUCT_COLUMNS = (
     PRODUCT_ID,
     Column("kind", "varchar", "product or content", accepts=("product", "content")),
     Column("title", "varchar", "Title as members see it", nullable=True),
@@ -121,7 +121,6 @@ _PRODUCT = (
     Column("stock", "bigint", "Pieces left; NULL where it is not counted", nullable=True),
     Column("is_hidden", "boolean", "Not to be shown or recommended"),
     Column("repurchase_days", "integer", "Days before it is wanted again", nullable=True),
-    LOAD_DATE,
 )
 
 PRODUCT_RECORDS = Contract(
@@ -129,7 +128,7 @@ PRODUCT_RECORDS = Contract(
     table="product_records",
     grain="catalogue record",
     key=("source", "path", "line"),
-    columns=(SOURCE, PATH, LINE, *_PRODUCT),
+    columns=(SOURCE, PATH, LINE, *PRODUCT_COLUMNS, LOAD_DATE),
     description="Every state of the catalogue that was sent.",
     is_published=False,
 )
@@ -139,7 +138,7 @@ PRODUCTS = Contract(
     table="products",
     grain="product or content",
     key=("product_id",),
-    columns=_PRODUCT,
+    columns=(*PRODUCT_COLUMNS, LOAD_DATE),
     description="The catalogue as last sent.",
 )
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from assets.clean.contracts import MEMBERS
+from assets.clean.contracts import MEMBERS, PRODUCTS
 from assets.features.contracts import MEMBER_PRODUCTS
-from assets.raw.contracts import PRODUCTS
 from assets.recommend import contracts
 from assets.sql_asset import described, report
 from assets.tags.contracts import MEMBER_TAGS, PRODUCT_TAGS
@@ -285,7 +284,7 @@ def member_products(
             products=session.frame(
                 "select product_id, kind, title, category, stock, is_hidden,"
                 " coalesce(repurchase_days, $repurchase_days)::integer as repurchase_days"
-                " from raw.products"
+                " from clean.products"
                 " where not regexp_matches(product_id, $adjustment_products)",
                 {**parameters, "repurchase_days": declared.repurchase_days},
             ),

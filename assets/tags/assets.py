@@ -11,7 +11,7 @@ from assets.tags import contracts
 from resources.shop import ShopConfig
 from resources.warehouse import Session, Warehouse, read_sql
 
-_PRODUCTS = "select product_id, title, description, tags from raw.products"
+_PRODUCTS = "select product_id, title, description, tags from clean.products"
 _COUNTS = read_sql("tags/browse_to_buy.sql")
 _SNAPSHOTS = read_sql("tags/purchase_propensity.sql")
 # Six weeks to learn from, and one each to calibrate and to test.

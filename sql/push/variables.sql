@@ -9,7 +9,7 @@ member_products as (
     select member_id, rank, product_id, reason from recommend.member_products
 ),
 products as (
-    select product_id, trim(title) as title from raw.products
+    select product_id, trim(title) as title from clean.products
 ),
 interests as (
     select member_id, tag, rank

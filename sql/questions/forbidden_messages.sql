@@ -83,7 +83,7 @@ sensitive_words as (
     select tag as word from sensitive_tags
     union
     select trim(products.title) as word
-    from raw.products as products
+    from clean.products as products
     join sensitive_tags using (product_id)
     where trim(products.title) <> ''
 ),

@@ -24,7 +24,7 @@ products as (
         nullif(trim(category), '') as category,
         price,
         currency
-    from raw.products
+    from clean.products
 ),
 
 orders as (

@@ -145,7 +145,8 @@ def filled(tables, warehouse):
         recommend.MEMBER_PRODUCTS,
         [{"member_id": number, "rank": 1, "product_id": "p"} for number in (1, 2)],
     )
-    tables.given(raw.PRODUCTS, [{"product_id": "p", "title": '茶 "50g"'}])
+    for catalogue in (raw.PRODUCTS, clean.PRODUCTS):
+        tables.given(catalogue, [{"product_id": "p", "title": '茶 "50g"'}])
     for contract in (
         *(features.MEMBERS, features.MEMBER_PRODUCTS, value.CLV, clean.ORDERS),
         *(tags.MEMBER_TAGS, tags.PRODUCT_TAGS, tags.BROWSE_TO_BUY),
@@ -308,7 +309,8 @@ def sensitive(filled):
                 f" select * replace ({rank} as rank, 'popular in {tag}' as reason)"
                 " from recommend.member_products where member_id = 1 and rank = 1"
             )
-        session.execute("update raw.products set tags = ['tea', ' 孕妈 ']")
+        for table in ("raw.products", "clean.products"):
+            session.execute(f"update {table} set tags = ['tea', ' 孕妈 ']")
         session.execute(
             "insert into features.member_products by name select 1 as member_id, 'p' as product_id,"
             " 1 as weight, 1 as forward_weight, 1 as n_views, 0 as n_carts, 0 as n_orders,"
@@ -332,6 +334,8 @@ def sensitive(filled):
         "select member_id from features.member_products join tags.product_tags using (product_id)"
         " where tag = '{tag}'",
         "select member_id from features.member_products join raw.products using (product_id)"
+        " where list_contains(list_transform(tags, lambda tag: trim(tag)), '{tag}')",
+        "select member_id from features.member_products join clean.products using (product_id)"
         " where list_contains(list_transform(tags, lambda tag: trim(tag)), '{tag}')",
         "select member_id from recommend.member_products where reason = 'popular in {tag}'",
         "select member_id from clean.members, tags.browse_to_buy"

@@ -5,7 +5,6 @@ import datetime as dt
 import pytest
 
 import assets.clean.contracts as clean
-import assets.raw.contracts as raw
 import assets.recommend.contracts as recommend
 import assets.tags.contracts as tags
 import assets.value.contracts as value
@@ -22,7 +21,7 @@ def sources(tables):
     """The tables behind the variables, with one member of whom nothing is known."""
     tables.given(clean.MEMBERS, [{"member_id": 1, "is_identified": True}])
     for contract in (
-        raw.PRODUCTS,
+        clean.PRODUCTS,
         recommend.MEMBER_PRODUCTS,
         tags.MEMBER_TAGS,
         tags.PRODUCT_TAGS,
@@ -47,7 +46,7 @@ def test_the_first_recommendation_and_the_strongest_tag_are_said(sources):
         ],
     )
     sources.given(
-        raw.PRODUCTS,
+        clean.PRODUCTS,
         [{"product_id": "p1", "title": " 龙井 "}, {"product_id": "p2", "title": "普洱"}],
     )
     sources.given(
@@ -81,7 +80,7 @@ def test_a_product_without_a_title_has_none(sources, title):
         recommend.MEMBER_PRODUCTS,
         [{"member_id": 1, "rank": 1, "product_id": "p1", "reason": "popular"}],
     )
-    sources.given(raw.PRODUCTS, [{"product_id": "p1", "title": title}])
+    sources.given(clean.PRODUCTS, [{"product_id": "p1", "title": title}])
     (row,) = sources.run(contracts.VARIABLES, LOAD_DATE)
     assert "product_title" in row["missing"]
     assert "product_reason" not in row["missing"]
@@ -96,7 +95,7 @@ def test_anonymous_members_are_left_out(sources):
 def sensitive(sources):
     """Product p1, 孕妇枕, carries the sensitive tag 孕妈; p2 and p3 carry none that is."""
     sources.given(
-        raw.PRODUCTS,
+        clean.PRODUCTS,
         [
             {"product_id": "p1", "title": " 孕妇枕 "},
             {"product_id": "p2", "title": "普洱"},

@@ -8,7 +8,7 @@ import pytest
 
 import assets.clean.contracts as clean
 import assets.features.contracts as features
-from assets.raw.contracts import PRODUCTS
+from assets.clean.contracts import PRODUCTS
 from assets.tags.contracts import MEMBER_PREFERENCES
 
 LOAD_DATE = dt.date(2026, 3, 31)
