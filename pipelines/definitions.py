@@ -12,7 +12,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
 from assets.partitions import load_dates  # noqa: E402
 from assets.publish.assets import published  # noqa: E402
 from assets.raw.assets import collected  # noqa: E402
-from pipelines import checks  # noqa: E402
+from pipelines import absences, checks  # noqa: E402
 from pipelines.catalogue import STAGES, contracts  # noqa: E402
 from pipelines.jobs import JOBS  # noqa: E402
 from pipelines.schedules import schedules  # noqa: E402
@@ -72,6 +72,7 @@ def build_definitions(
         checks.commissions_stay_within_rates,
         checks.messages_may_be_sent,
         checks.model_beats_popularity,
+        absences.sources_keep_up,
     ]
     held = [checks.contract_checks(contract) for contract in every] + spanning
     modules = [module for _, module in STAGES.values()]

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from assets.raw.assets import TABLES
+from assets.raw.assets import COLLECTED
 from assets.recommend.contracts import ALS_MODEL
 from assets.tags.contracts import PRODUCT_TAGS
 
-_COLLECTED = dg.AssetSelection.assets(*(contract.asset_key for contract in TABLES.all))
+_COLLECTED = dg.AssetSelection.assets(*(contract.asset_key for contract in COLLECTED))
 _AFTERWARDS = dg.AssetSelection.all() - _COLLECTED
 _MODELS = dg.AssetSelection.assets(PRODUCT_TAGS.asset_key, ALS_MODEL.asset_key)
 

@@ -48,7 +48,6 @@ class RunReport:
 
     first: dt.date
     last: dt.date
-    newest: dt.date
     n_new_files: int
     log: Path
     unfinished: list[Unfinished] = field(default_factory=list[Unfinished])
@@ -94,8 +93,7 @@ def run_pipeline(
         new, dates = _pending(place, arrivals, shop.identity, first, last, pulls_until)
         place.logs.mkdir(parents=True, exist_ok=True)
         log = place.logs / f"{began_at:%Y%m%dT%H%M%S}.log"
-        newest = max(dates[-1], _newest_loaded(place) or dates[-1])
-        report = RunReport(dates[0], dates[-1], newest, len(new), log)
+        report = RunReport(dates[0], dates[-1], len(new), log)
         report.unfinished = unfinished(sources, place.landing, os.environ, now)
         report.gone = _gone(place, arrivals)
         listeners: list[StageProgress] = []
@@ -161,15 +159,6 @@ def _gone(place: Home, arrivals: Sequence[Arrival]) -> list[tuple[str, str]]:
         loaded = session.rows("select source, path from raw.loads order by source, path")
     there = {(arrival.source.id, arrival.path) for arrival in arrivals}
     return [(source, path) for source, path in loaded if (source, path) not in there]
-
-
-def _newest_loaded(place: Home) -> dt.date | None:
-    if not place.warehouse.exists():
-        return None
-    with Database(place.warehouse, lock_timeout_seconds=_LOCK_SECONDS).connect() as session:
-        if not session.exists(TABLES.loads):
-            return None
-        return session.scalar("select max(load_date) from raw.loads")
 
 
 def _execute(

@@ -12,6 +12,7 @@ from pipelines.runs import RunReport
 from resources.config.shop import load_shop
 from resources.home import Home
 from resources.keys import own_secret_path
+from resources.shop import ShopConfig
 from resources.warehouse import Database, Session, read_sql
 
 _SAMPLE = 3
@@ -24,11 +25,12 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
         messages = published.frame(read_sql("questions/push_sample.sql"))
     with Database(place.warehouse).connect() as session:
         made = _rows_by_stage(session)
+        as_of = shop.as_of(ShopConfig(folder=str(config)).last_date(session))
         found = list(findings(session))
     dates = f"{report.first}" if report.first == report.last else f"{report.first} to {report.last}"
     console.print(
         f"\n{shop.name}: load dates {dates}, {report.n_new_files} new or changed files, "
-        f"as of {shop.as_of(report.newest):%Y-%m-%d %H:%M} UTC\n",
+        f"as of {as_of:%Y-%m-%d %H:%M} UTC\n",
         soft_wrap=True,
     )
     console.print(_stages(made, report))

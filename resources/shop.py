@@ -1,5 +1,6 @@
 """The shop as assets see it: its configuration and what time it is for the data."""
 
+import datetime as dt
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,40 @@ class ShopConfig(dg.ConfigurableResource[Any]):
         return load_shop(Path(self.folder))
 
     def parameters(self, session: Session) -> dict[str, object]:
-        """The `$parameters` of sql/, as of the end of the newest load date in the warehouse.
+        """The `$parameters` of sql/, as of the end of the last complete day of the warehouse.
 
         Raises:
             NothingLoaded: raw.loads is empty.
         """
-        is_begun = session.scalar(
-            "select count(*) from duckdb_tables()"
-            " where schema_name = 'raw' and table_name = 'loads'"
+        return self.declared.parameters(self.last_date(session))
+
+    def last_date(self, session: Session) -> dt.date:
+        """The newest load date, but none that was not over yet when sources were last asked.
+
+        A day is over for files when the collection began after it, and for a server when the run
+        that last asked it did. A source that sends nothing any more holds no day back: it is named
+        (sql/questions/lagging_sources.sql).
+
+        Raises:
+            NothingLoaded: raw.loads is empty.
+        """
+        there = {
+            name
+            for (name,) in session.rows(
+                "select table_name from duckdb_tables() where schema_name = 'raw'"
+            )
+        }
+        newest = (
+            session.scalar("select max(load_date) from raw.loads") if "loads" in there else None
         )
-        newest = session.scalar("select max(load_date) from raw.loads") if is_begun else None
         if newest is None:
             raise NothingLoaded(
                 "nothing is loaded yet; put files where sources.yaml looks, then `siyu run`"
             )
-        return self.declared.parameters(newest)
+        instants: list[dt.datetime] = []
+        if "sources" in there:
+            for collected_at, asked_at in session.rows(
+                "select collected_at, asked_at from raw.sources"
+            ):
+                instants += [collected_at, asked_at or collected_at]
+        return min([newest, *map(self.declared.last_day_over, instants)])

@@ -7,7 +7,7 @@ from pipelines.catalogue import contracts
 from resources.warehouse import Database
 
 # What says when and from where a file was loaded, not what was in it.
-_CIRCUMSTANCES = {"loaded_at", "modified_at"}
+_CIRCUMSTANCES = {"loaded_at", "modified_at", "collected_at"}
 
 
 def fingerprints(path: Path, stages: Sequence[str]) -> dict[str, tuple[int, str]]:

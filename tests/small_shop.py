@@ -45,13 +45,13 @@ def new_home(folder: Path, landing: Path, *, is_copied: bool = False) -> Home:
     return Home(path=str(folder))
 
 
-def run(config: Path, home: Home, **dates: dt.date) -> "RunReport":
+def run(config: Path, home: Home, began_at: dt.datetime = BEGAN, **dates: dt.date) -> "RunReport":
     """`siyu run`, in this process."""
     # Here, not above: this file is a plugin of every test, and most need no pipeline.
     from pipelines.runs import run_pipeline
 
     console = Console(file=io.StringIO())
-    return run_pipeline(config, home, console, began_at=BEGAN, **dates)
+    return run_pipeline(config, home, console, began_at=began_at, **dates)
 
 
 @pytest.fixture(scope="session")

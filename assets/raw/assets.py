@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from assets.raw import contracts
 from assets.sql_asset import described, report, sql_asset
 from resources.config.shop import Shop, minor_units
 from resources.config.source import Source
-from resources.config.sources import load_sources
+from resources.config.sources import AnySource, load_sources
 from resources.home import Home
 from resources.keys import Keyring
 from resources.shop import ShopConfig
@@ -24,7 +24,7 @@ from resources.sources.collection import RawTables, changed, collect, read_ledge
 from resources.sources.pages import Spool
 from resources.sources.pulling import Pulled, pull
 from resources.vault import Vault
-from resources.warehouse import Warehouse
+from resources.warehouse import Session, Warehouse
 
 # Tells a run when it began, so that it sees the files that whoever started it saw.
 BEGAN_TAG = "siyu/began_at"
@@ -41,6 +41,7 @@ TABLES = RawTables(
         "consents": contracts.CONSENTS,
     },
 )
+COLLECTED = (*TABLES.all, contracts.SOURCES)
 
 
 def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -58,7 +59,7 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 partitions_def=load_dates,
                 metadata={"dagster/column_schema": contract.table_schema()},
             )
-            for contract in TABLES.all
+            for contract in COLLECTED
         ],
         pool="warehouse",
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -98,14 +99,16 @@ def collected(load_dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 time_zone=shop.declared.time_zone,
                 identity=shop.declared.identity,
             )
-            counts = {contract.table: session.count(contract) for contract in TABLES.all}
+            asked = {each.source_id for each in pulled if each.failure is None}
+            _write_sources(session, sources, asked, began)
+            counts = {contract.table: session.count(contract) for contract in COLLECTED}
         context.log.info(f"{len(new)} of {len(arrivals)} files were new or changed")
         for each in pulled:
             context.log.info(f"{each.source_id}: {each.n_records} records in {each.n_pages} pages")
             if each.failure is not None:
                 # What came is loaded; what follows would take a part for the whole.
                 raise each.failure
-        for contract in TABLES.all:
+        for contract in COLLECTED:
             yield dg.MaterializeResult(
                 asset_key=contract.asset_key,
                 metadata={"dagster/row_count": counts[contract.table], "n_files": len(new)},
@@ -133,6 +136,36 @@ def _pull(
         return []
     due = [source for source in sources if is_pulled(source)]
     return pull(due, spool, load_date=load_date, environment=os.environ)
+
+
+def _write_sources(
+    session: Session, sources: Iterable[AnySource], asked: Set[str], began: dt.datetime
+) -> None:
+    """Keeps what is declared, and when servers were asked: those in `asked` just now."""
+    before: dict[str, dt.datetime] = {}
+    if session.exists(contracts.SOURCES):
+        before = dict(session.rows("select source, asked_at from raw.sources"))
+    rows = [
+        {
+            "source": source.id,
+            "kind": source.kind,
+            "entity": source.entity,
+            "is_pulled": is_pulled(source),
+            "asked_at": began if source.id in asked else before.get(source.id),
+            "collected_at": began,
+        }
+        for source in sources
+    ]
+    schema = {
+        "source": pl.String,
+        "kind": pl.String,
+        "entity": pl.String,
+        "is_pulled": pl.Boolean,
+        "asked_at": pl.Datetime("us"),
+        "collected_at": pl.Datetime("us"),
+    }
+    with session.transaction():
+        session.write_frame(contracts.SOURCES, pl.DataFrame(rows, schema=schema))
 
 
 products = sql_asset(contracts.PRODUCTS)

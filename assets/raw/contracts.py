@@ -40,6 +40,29 @@ LOADS = Contract(
     is_published=False,
 )
 
+SOURCES = Contract(
+    schema="raw",
+    table="sources",
+    grain="source that sources.yaml declares",
+    key=("source",),
+    columns=(
+        SOURCE,
+        Column("kind", "varchar", "files, web_log, or the kind of server that it is pulled from"),
+        Column("entity", "varchar", "What its records are: events, products, members, consents"),
+        Column("is_pulled", "boolean", "A server is asked for its records"),
+        Column(
+            "asked_at",
+            "timestamp",
+            "When the run began that last asked the server; NULL: none has, or there is none",
+            unit="UTC",
+            nullable=True,
+        ),
+        Column("collected_at", "timestamp", "When the last collection began", unit="UTC"),
+    ),
+    description="What is declared, and until when it is known: by these instants as_of is told.",
+    is_published=False,
+)
+
 USER_ID = Column("user_id", "varchar", "Pseudonym of the known user", nullable=True)
 ANONYMOUS_ID = Column("anonymous_id", "varchar", "Pseudonym of the visitor's device", nullable=True)
 

@@ -545,8 +545,13 @@ class Shop(Declared):
         )
         return midnight.astimezone(dt.UTC).replace(tzinfo=None)
 
+    def last_day_over(self, at: dt.datetime) -> dt.date:
+        """The shop's last calendar date that was over at an instant, in naive UTC."""
+        today = at.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(self.time_zone)).date()
+        return today - dt.timedelta(days=1)
+
     def parameters(self, load_date: dt.date) -> dict[str, object]:
-        """The `$parameters` of sql/, as of the end of the newest load date."""
+        """The `$parameters` of sql/, as of the end of a load date."""
         as_of = self.as_of(load_date)
         weights = self.interest.weights
         strategies = self.lifecycle.strategies.model_dump()

@@ -18,6 +18,8 @@ from tests.checksums import fingerprints
 from tests.servers import Asked, Reply, serving
 from tests.small_shop import BEGAN, new_home, run
 
+# At which the shop's day of BEGAN began, in UTC.
+MIDNIGHT = dt.datetime(2026, 10, 31, 16)  # noqa: DTZ001
 DOWNSTREAM = ["clean", "features", "tags", "recommend", "value", "social", "push", "measure"]
 
 
@@ -83,10 +85,23 @@ def test_a_server_is_asked_at_each_run_and_what_it_gives_is_loaded_that_day(
         report = run(shop, home)
         assert (report.first, report.last) == (BEGAN.date(), BEGAN.date())
         given.append(call(2))
-        run(shop, home)
+        # Ten hours later it is the same day, and what happened on it waits.
+        report = run(shop, home, BEGAN + dt.timedelta(hours=10))
+        assert rows(home, "select max(as_of) from clean.loads") == [(MIDNIGHT,)]
+        assert rows(home, "select count(*) from clean.events where source = 'tracker'") == [(0,)]
+        assert [each for each in report.warnings if "source 'tracker'" in each] == []
+        # A range of older days asks no server: the day that was not over then is not complete.
+        next_day = BEGAN + dt.timedelta(days=1)
+        older = BEGAN.date() - dt.timedelta(days=40)
+        report = run(shop, home, next_day, last=older)
+        assert rows(home, "select max(as_of) from clean.loads") == [(MIDNIGHT,)]
+        (warning,) = [each for each in report.warnings if "source 'tracker'" in each]
+        assert "was last asked after 2026-10-31, 1 days behind" in warning
+        run(shop, home, next_day)
     query = "select message_id, load_date from raw.events where source = 'tracker' order by 1"
     assert rows(home, query) == [("t1", BEGAN.date()), ("t2", BEGAN.date())]
     assert rows(home, "select count(*) from clean.events where source = 'tracker'") == [(2,)]
+    assert rows(home, "select max(as_of) from clean.loads") == [(MIDNIGHT + dt.timedelta(days=1),)]
     secret = b"a token of the test"
     for file in home.folder.rglob("*"):
         assert not file.is_file() or secret not in file.read_bytes(), file
