@@ -1,7 +1,7 @@
 """Run every benchmark and write docs/benchmarks.md.
 
     python -m benchmarks --date YYYY-MM-DD [--orders FILE] [--online-retail FILE] [--split FOLDER]
-                         [--repeats N] [--only MODULE ...]
+                         [--shops FOLDER] [--repeats N] [--only MODULE ...]
 
 A benchmark whose data are not given is left out, and the page says so; with --only, the sections of
 the others stay as they were. Each one runs in a process of its own, so that none weighs on the next
@@ -21,6 +21,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = Path("docs") / "benchmarks.md"
+_PUBLIC_SHOPS = ("complete_journey", "movielens", "northwind")
 _PACKAGES = ("duckdb", "dagster", "polars", "implicit")
 _INTRODUCTION = """\
 # Benchmarks
@@ -28,9 +29,9 @@ _INTRODUCTION = """\
 {n_cores} cores, {system}, Python {python}, {packages}; each section says when it was measured.
 
 Times are noisy and belong to this machine; the ratios, each taken within one run, are what counts.
-`python -m benchmarks --date YYYY-MM-DD --orders FILE --online-retail FILE --split FOLDER` writes
-this page anew, with `--only MODULE` that section alone; the command above each table prints that
-table. None of it is a test.
+`python -m benchmarks --date YYYY-MM-DD --orders FILE --online-retail FILE --split FOLDER --shops
+FOLDER` writes this page anew, with `--only MODULE` that section alone; the command above each table
+prints that table. None of it is a test.
 """
 
 
@@ -101,8 +102,19 @@ def _split_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+def _shops(folder: Path | None, online_retail: Path | None) -> list[str] | None:
+    """The shops whose lists are held against popularity; None if no data were given."""
+    given = {"online_retail": online_retail} if online_retail else {}
+    given |= {name: folder / name for name in _PUBLIC_SHOPS} if folder else {}
+    return ["demo", *(f"{name}={path}" for name, path in given.items())] if given else None
+
+
 def claims(
-    orders: Path | None, online_retail: Path | None, split: Path | None, repeats: int
+    orders: Path | None,
+    online_retail: Path | None,
+    split: Path | None,
+    shops: Path | None,
+    repeats: int,
 ) -> list[Claim]:
     """Every claim, in the order of the page."""
     runs = ("--repeats", str(repeats))
@@ -215,6 +227,18 @@ def claims(
             is_markdown=False,
         ),
         Claim(
+            title="The lists as served, on five shops",
+            target=(
+                "Target: at least popularity's recall@20 and ndcg@20, repeats allowed and not. "
+                "`benchmarks/shops/README.md` says where the data come from."
+            ),
+            module="benchmarks.served",
+            shown=" ".join(
+                ("demo", "online_retail=FILE", *(f"{name}=FOLDER" for name in _PUBLIC_SHOPS))
+            ),
+            given=_shops(shops, online_retail),
+        ),
+        Claim(
             title="Dagster's event log with its connections kept open",
             target=(
                 "What `pipelines/event_log.py` is worth: the ratio is Dagster's default over ours."
@@ -242,6 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--split", type=Path, help="folder of train.txt, test.txt and, optionally, validation.txt"
     )
+    parser.add_argument("--shops", type=Path, help=f"folder of {', '.join(_PUBLIC_SHOPS)}")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each pipeline")
     parser.add_argument(
         "--only", nargs="+", metavar="MODULE", help="such as benchmarks.als; the others stay"
@@ -256,10 +281,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for part in _split_files(split.absolute()).values() if split else ():
         if not part.is_file():
             parser.error(f"--split: no such file: {part}")
+    shops: Path | None = arguments.shops
+    for name in _PUBLIC_SHOPS if shops else ():
+        if not (shops / name).is_dir():
+            parser.error(f"--shops: no such folder: {shops / name}")
     asked = claims(
         arguments.orders,
         arguments.online_retail,
         split.absolute() if split else None,
+        shops.absolute() if shops else None,
         arguments.repeats,
     )
     only: set[str] = set(arguments.only or (claim.module for claim in asked))
