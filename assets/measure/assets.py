@@ -21,10 +21,10 @@ _COUNTS = read_sql("measure/campaign_lift.sql")
 )
 def campaign_lift(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     """Counts in SQL, intervals in Python."""
-    from assets.measure.lift import WINDOW_DAYS, with_lift
+    from assets.measure.lift import with_lift
 
     def write(session: Session, parameters: Mapping[str, object]) -> int:
-        counts = session.frame(_COUNTS, {**parameters, "window_days": WINDOW_DAYS})
+        counts = session.frame(_COUNTS, parameters)
         return session.write_frame(contracts.CAMPAIGN_LIFT, with_lift(counts))
 
     return report(warehouse, shop, write)

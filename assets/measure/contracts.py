@@ -26,5 +26,7 @@ CAMPAIGN_LIFT = Contract(
         money("revenue", "Net revenue of the arm within the window"),
         Column("roi", "double", "Incremental revenue less cost, over cost", nullable=True),
     ),
-    description="Intention to treat: all assigned members, delivered to or not, after 14 days.",
+    description=(
+        "Intention to treat: all assigned members, delivered to or not, after measure.window_days."
+    ),
 )

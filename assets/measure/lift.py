@@ -10,8 +10,6 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri  # pyright: ignore[reportMissingTypeStubs]
 
-# Orders count for so many days after the assignment, and members once these are over.
-WINDOW_DAYS = 14
 CONFIDENCE = 0.95
 
 Floats = NDArray[np.float64]

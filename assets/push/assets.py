@@ -31,7 +31,7 @@ from resources.config.campaigns import (
     template_variables,
 )
 from resources.config.loading import ConfigError
-from resources.config.shop import Push
+from resources.config.push import Push
 from resources.contract import Contract
 from resources.failure import Failure
 from resources.home import Home

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from assets.recommend.inputs import Settings
 
 LIST_LENGTH = 20
+# What a product does not say of buying it again, the shop says: NULL is never.
+PRODUCTS_OF_LISTS = """
+select product_id, kind, title, category, stock, is_hidden,
+    coalesce(repurchase_days, cast($repurchase_days as integer)) as repurchase_days
+from clean.products
+where not regexp_matches(product_id, $adjustment_products)
+"""
 _SIMILAR_PRODUCTS = 20
 
 
@@ -282,11 +289,7 @@ def member_products(
                 " last_ordered_at from features.member_products"
             ),
             products=session.frame(
-                "select product_id, kind, title, category, stock, is_hidden,"
-                " coalesce(repurchase_days, $repurchase_days)::integer as repurchase_days"
-                " from clean.products"
-                " where not regexp_matches(product_id, $adjustment_products)",
-                {**parameters, "repurchase_days": declared.repurchase_days},
+                PRODUCTS_OF_LISTS, {**parameters, "repurchase_days": declared.repurchase_days}
             ),
             product_tags=inputs.product_tags(session),
             member_tags=session.frame(

@@ -17,7 +17,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from resources.config.loading import ConfigError, Declared, load
-from resources.config.shop import Consent, Push
+from resources.config.push import Push
+from resources.config.shop import Consent
 from resources.warehouse import parameters_used, tables_read
 
 HOLDOUT = "holdout"

@@ -1,7 +1,7 @@
 """shop.yaml: what is true of the whole shop, with presets per industry."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo, available_timezones
@@ -9,37 +9,16 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from resources.config.activity import Activity
+from resources.config.channels import CHANNELS, ChannelName, unknown_channel
 from resources.config.loading import ConfigError, Declared, load
+from resources.config.presets import Industry, with_preset
+from resources.config.push import Push
+from resources.config.sensitive_terms import SENSITIVE_TERMS
 from resources.config.time_zones import ZoneNames
 from resources.simulation.settings import SimulationSettings
 
 # Interest weights are kept relative to this instant, so that sums of different days just add.
 EPOCH = dt.datetime(2020, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
-
-# Starting values: length of the buying cycle and how fast interest fades.
-PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "e-commerce": {},
-    "education": {
-        "interest": {"half_life_days": 45},
-        "lifecycle": {"active_days": 14, "dormant_days": 45, "lost_days": 120},
-    },
-    "health": {
-        "interest": {"half_life_days": 60},
-        "lifecycle": {"active_days": 30, "dormant_days": 90, "lost_days": 365},
-    },
-    "luxury": {
-        "interest": {"half_life_days": 120},
-        "lifecycle": {"active_days": 180, "dormant_days": 365, "lost_days": 730},
-    },
-    "catering": {
-        "interest": {"half_life_days": 14},
-        "lifecycle": {"active_days": 7, "dormant_days": 21, "lost_days": 60},
-    },
-    "entertainment": {
-        "interest": {"half_life_days": 14},
-        "lifecycle": {"active_days": 30, "dormant_days": 90, "lost_days": 180},
-    },
-}
 
 
 def _known_zone(said: str) -> str:
@@ -121,21 +100,6 @@ class EventWeights(Declared):
     refund: float = -5
 
 
-# What nobody wants to be addressed by: of health, of money, of the under-aged.
-SENSITIVE_TAGS = (
-    *("疾病", "慢性病", "糖尿病", "高血压", "癌", "肿瘤", "艾滋", "抑郁", "焦虑", "心理健康"),
-    *("医疗", "医药", "药品", "处方", "孕", "避孕", "不孕", "更年期", "性健康", "戒烟", "戒酒"),
-    *("disease", "diabetes", "diabetic", "hypertension", "cancer", "hiv", "depression", "anxiety"),
-    *("health", "mental health", "medical", "medicine", "medication", "prescription"),
-    *("pregnancy", "pregnant", "maternity", "fertility", "contraception", "menopause"),
-    *("贷款", "借贷", "网贷", "信贷", "负债", "债务", "欠款", "征信", "信用卡", "破产", "理财"),
-    *("保险", "收入", "loan", "debt", "mortgage", "credit score", "credit card", "bankruptcy"),
-    *("income", "insurance", "investment"),
-    *("未成年", "儿童", "婴儿", "婴幼儿", "青少年", "中小学", "小学生", "中学生"),
-    *("minor", "child", "children", "baby", "babies", "infant", "toddler", "teen", "teenager"),
-)
-
-
 class Interest(Declared):
     """How interest is counted and fades, and which interests are kept out of messages.
 
@@ -145,7 +109,7 @@ class Interest(Declared):
     half_life_days: Annotated[float, Field(ge=5)] = 30
     prior_weight: Positive = 10
     weights: EventWeights = EventWeights()
-    sensitive_tags: tuple[Annotated[str, Field(pattern=r"\S")], ...] = SENSITIVE_TAGS
+    sensitive_tags: tuple[Annotated[str, Field(pattern=r"\S")], ...] = SENSITIVE_TERMS
 
 
 class Quality(Declared):
@@ -193,20 +157,15 @@ class Orders(Declared):
     margin_rate: Share = 0.3
 
 
-# Channels that every shop can ask consent for; sql/raw/consents.sql knows how else they are spelt.
-CHANNELS = (
-    *("sms", "email", "wechat", "wecom", "mini_program", "app_push", "web_push"),
-    *("whatsapp", "voice"),
-)
-ChannelName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
-
-
 class Consent(Declared):
     """Which other channels there are, and on which consent is taken for granted, on what grounds.
 
     `channels` are those beside `CHANNELS`, as campaigns.yaml names them. A withdrawal from a
-    channel that is none of them counts for all.
+    channel that is none of them counts for all. Where it may not be assumed, members who have not
+    said yes are not messaged.
     """
+
+    may_be_assumed: bool = True
 
     channels: tuple[ChannelName, ...] = ()
     assumed_channels: tuple[ChannelName, ...] = ()
@@ -219,9 +178,24 @@ class Consent(Declared):
 
     @model_validator(mode="after")
     def _grounds_are_given(self) -> "Consent":
+        if self.assumed_channels and not self.may_be_assumed:
+            raise ValueError(
+                "expected no 'assumed_channels': in this industry a member's own consent is needed"
+            )
         if self.assumed_channels and not self.grounds:
             raise ValueError("expected 'grounds': say why consent may be assumed")
         return self
+
+
+def _repurchase(said: object) -> object:
+    if said == "never":
+        return None
+    if isinstance(said, bool) or not isinstance(said, int) or said < 0:
+        raise ValueError("expected days, 0 (wanted again at once) or never (bought once)")
+    return said
+
+
+Repurchase = Annotated[int | None, BeforeValidator(_repurchase)]
 
 
 class Recommend(Declared):
@@ -234,6 +208,9 @@ class Recommend(Declared):
 
     The job `retrain` searches regularization, alpha, weight_power, popularity_discount and the
     walk's settings; what it finds counts instead of these once a model of it is published.
+
+    A product is not listed until `repurchase_days` after the member's last order of it, where it
+    names none of its own: 0 lists it again at once, never not again at all (None).
 
     How much ALS, the random walk and popularity say in the lists is learnt every night. Rules: at
     most `per_category` products of a category, what a product loses for being like one above it
@@ -250,7 +227,7 @@ class Recommend(Declared):
     publish_margin: Share = 0.05
     seed: int = 20261122
     holdout_days: Days = 28
-    repurchase_days: Days = 30
+    repurchase_days: Repurchase = 30
     min_support: Annotated[int, Field(gt=0)] = 3
     walk_alpha: Annotated[float, Field(ge=0, le=2)] = 0.7
     walk_beta: Annotated[float, Field(ge=0, le=2)] = 0.3
@@ -469,33 +446,17 @@ class Social(Declared):
         return self
 
 
-class Push(Declared):
-    """What holds for every campaign."""
+class Measure(Declared):
+    """Orders count for `window_days` after an assignment, and the member once they are over."""
 
-    salt: str = "siyu"
-    quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 22
-    quiet_until_hour: Annotated[int, Field(ge=0, le=23)] = 8
-    on_capped: Literal["drop", "defer"] = "drop"
-    default_hour: Annotated[int, Field(ge=0, le=23)] = 10
-    adult_age: Annotated[int, Field(gt=0)] = 18
-
-    class Cap(Declared):
-        """At most `messages` within `days` calendar days of the member's zone."""
-
-        messages: Annotated[int, Field(ge=0)]
-        days: Annotated[int, Field(gt=0, le=30)]
-        channel: str | None = None
-
-    caps: tuple[Cap, ...] = (Cap(messages=1, days=1), Cap(messages=3, days=7))
+    window_days: Days = 14
 
 
 class Shop(Declared):
     """A shop: who it is, how it counts, where it draws lines."""
 
     name: str
-    industry: Literal[
-        "e-commerce", "education", "health", "luxury", "catering", "entertainment"
-    ] = "e-commerce"
+    industry: Industry = "e-commerce"
     time_zone: TimeZone
     base_currency: Currency
     first_load_date: dt.date
@@ -514,6 +475,7 @@ class Shop(Declared):
     retention: Retention = Retention()
     social: Social = Social()
     push: Push = Push()
+    measure: Measure = Measure()
     simulation: SimulationSettings | None = None
 
     @model_validator(mode="after")
@@ -525,18 +487,20 @@ class Shop(Declared):
             )
         return self
 
+    @model_validator(mode="after")
+    def _caps_bind(self) -> "Shop":
+        known = self.consent.known_channels
+        for cap in self.push.caps:
+            if cap.channel is not None and cap.channel not in known:
+                raise ValueError(f"a cap of 'push' is on {unknown_channel(cap.channel, known)}")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _apply_preset(cls, content: Any) -> Any:
-        if not isinstance(content, dict):
-            return content
-        given = cast("dict[str, Any]", content)
-        merged = dict(given)
-        for section, values in PRESETS.get(str(given.get("industry")), {}).items():
-            own = given.get(section, {})
-            if isinstance(own, dict):
-                merged[section] = {**values, **cast("dict[str, Any]", own)}
-        return merged
+        return (
+            with_preset(cast("dict[str, Any]", content)) if isinstance(content, dict) else content
+        )
 
     def as_of(self, load_date: dt.date) -> dt.datetime:
         """The instant at which a load date is complete: the shop's next midnight, naive UTC."""
@@ -612,6 +576,8 @@ class Shop(Declared):
             "adult_age": self.push.adult_age,
             "salt": self.push.salt,
             "on_capped": self.push.on_capped,
+            "send_hours": list(self.push.send_hours),
+            "lift_window_days": self.measure.window_days,
             "default_hour": self.push.default_hour,
         }
 

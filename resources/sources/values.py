@@ -46,7 +46,7 @@ create or replace temp macro shape(said) as
     regexp_replace(regexp_replace(said[:40], '\p{{N}}', '9', 'g'), '\p{{L}}', 'a', 'g');
 create or replace temp macro read_days(said) as
     case
-        when read_quantity(said) between 1 and 36525
+        when read_quantity(said) between 0 and 36525
             and read_quantity(said) = floor(read_quantity(said))
             then cast(read_quantity(said) as integer)
     end;

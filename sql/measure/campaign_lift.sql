@@ -1,6 +1,6 @@
 -- One row per campaign and arm to be held against its holdout: who was assigned, who ordered, what
 -- it brought and cost. Intention to treat: every assigned member counts, messaged or not, once
--- $window_days have passed since her assignment; until then she waits. Converted: an order that
+-- $lift_window_days have passed since her assignment; until then she waits. Converted: an order that
 -- was not cancelled, after the assignment and within the window.
 with assignments as (
     select
@@ -8,7 +8,7 @@ with assignments as (
         member_id,
         arm,
         assigned_at,
-        assigned_at + to_days($window_days) as closes_at
+        assigned_at + to_days($lift_window_days) as closes_at
     from push.assignments
 ),
 orders as (

@@ -79,12 +79,26 @@ timed as (
         candidates.member_id,
         members.time_zone,
         -- A habit of late hours would never find an hour that is not quiet.
+        case
+            when quiet_from_hour <= quiet_until_hour or best_hour < quiet_from_hour
+                then habits.best_hour
+        end as habit,
         coalesce(
             campaigns.send_hour,
-            case
-                when quiet_from_hour <= quiet_until_hour or best_hour < quiet_from_hour
-                    then habits.best_hour
-            end,
+            -- Of the shop's own hours the one nearest to it around the clock, the earlier on a tie.
+            list_min(
+                list_transform(
+                    cast($send_hours as integer[]),
+                    lambda h: {
+                        'apart': least(
+                            abs(h - coalesce(habit, $default_hour)),
+                            24 - abs(h - coalesce(habit, $default_hour))
+                        ),
+                        'at': h
+                    }
+                )
+            ).at,
+            habit,
             $default_hour
         ) as send_hour,
         campaigns.quiet_from_hour,

@@ -60,7 +60,7 @@ select
         when stock_said is not null and stock is null then 'stock is not a number'
         when hidden_said is not null and is_hidden is null then 'is_hidden is neither true nor false'
         when repurchase_said is not null and (
-            repurchase_days is null or repurchase_days < 1 or repurchase_days > 36525
+            repurchase_days is null or repurchase_days < 0 or repurchase_days > 36525
             or repurchase_days <> floor(repurchase_days)
         ) then 'repurchase_days is not a number of days'
         when tags is null and not says_nothing(f[7]) then 'tags are not a list'

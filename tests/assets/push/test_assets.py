@@ -24,7 +24,7 @@ from assets.push.assets import AudienceError
 from pipelines.catalogue import contracts as every_contract
 from resources.config.campaigns import Campaign
 from resources.config.loading import ConfigError
-from resources.config.shop import Push
+from resources.config.push import Push
 from resources.home import Home
 from resources.keys import Keyring
 from resources.shop import ShopConfig

@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 
 from assets.tags.sensitive import is_sensitive
-from resources.config.shop import SENSITIVE_TAGS
+from resources.config.sensitive_terms import SENSITIVE_TERMS
 
 
-def sensitive(*tags: str, terms: tuple[str, ...] = SENSITIVE_TAGS) -> set[str]:
+def sensitive(*tags: str, terms: tuple[str, ...] = SENSITIVE_TERMS) -> set[str]:
     given = pl.Series("tag", tags, dtype=pl.String)
     return set(given.filter(is_sensitive(given, terms)))
 
@@ -45,4 +45,4 @@ def test_a_term_is_text_and_no_pattern():
 
 
 def test_there_may_be_no_tags():
-    assert is_sensitive(pl.Series([], dtype=pl.String), SENSITIVE_TAGS).to_list() == []
+    assert is_sensitive(pl.Series([], dtype=pl.String), SENSITIVE_TERMS).to_list() == []

@@ -17,7 +17,7 @@ from resources.config.campaigns import (
     template_variables,
 )
 from resources.config.loading import ConfigError
-from resources.config.shop import Push
+from resources.config.push import Push
 
 ROOT = Path(__file__).resolve().parents[3]
 SPRING: dict[str, Any] = {

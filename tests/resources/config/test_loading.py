@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from resources.config.loading import ConfigError, expand
-from resources.config.shop import PRESETS, FxRate, Shop, load_shop
+from resources.config.presets import PRESETS
+from resources.config.shop import FxRate, Shop, load_shop
 from resources.config.sources import load_sources
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,10 +8,12 @@ import pytest
 import assets.clean.contracts as clean
 import assets.push.contracts as push
 from assets.measure import contracts
-from assets.measure.lift import WINDOW_DAYS, with_lift
+from assets.measure.lift import with_lift
+from resources.config.shop import Measure
 from resources.warehouse import read_sql
 
 LOAD_DATE = dt.date(2026, 9, 14)
+WINDOW_DAYS = Measure().window_days
 AS_OF = dt.datetime(2026, 9, 14, 16)  # noqa: DTZ001 - midnight in Shanghai
 OLD = AS_OF - dt.timedelta(days=30)
 
@@ -23,7 +25,7 @@ def counted(tables):
         tables.given(contract)
 
     def count():
-        parameters = {**tables.shop.parameters(LOAD_DATE), "window_days": WINDOW_DAYS}
+        parameters = tables.shop.parameters(LOAD_DATE)
         frame = tables.session.frame(read_sql("measure/campaign_lift.sql"), parameters)
         tables.session.write_frame(contracts.CAMPAIGN_LIFT, with_lift(frame))
         assert tables.offending(contracts.CAMPAIGN_LIFT) == {}

@@ -19,7 +19,8 @@ from assets.value.contracts import (
     LIFECYCLE_HISTORY,
     LIFECYCLE_TRANSITIONS,
 )
-from resources.config.shop import PRESETS, Lifecycle
+from resources.config.presets import PRESETS
+from resources.config.shop import Lifecycle
 
 LOAD_DATE = dt.date(2026, 3, 31)
 RUN_DATE = dt.date(2026, 4, 1)
