@@ -24,6 +24,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.clean.contracts import PRODUCTS as KNOWN_PRODUCTS
 from assets.clean.rewriting import TABLES as CLEAN
 from assets.raw.assets import TABLES as COLLECTED
 from assets.raw.contracts import FX_RATES, PRODUCTS
@@ -71,7 +72,8 @@ def collect_and_clean(config: Path, home: Home) -> None:
         "dagster/asset_partition_range_start": dates[0],
         "dagster/asset_partition_range_end": dates[-1],
     }
-    begun = {contract.asset_key for contract in (FX_RATES, PRODUCTS, *CLEAN)}
+    tables = (FX_RATES, PRODUCTS, *CLEAN, KNOWN_PRODUCTS)
+    begun = {contract.asset_key for contract in tables}
     # The checks would take most of the time, and write nothing but Dagster's log.
     refresh = definitions.resolve_job_def("refresh").get_subset(
         asset_selection=begun, asset_check_selection=set()
