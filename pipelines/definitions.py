@@ -18,7 +18,7 @@ from pipelines.jobs import JOBS  # noqa: E402
 from pipelines.schedules import schedules  # noqa: E402
 from pipelines.sensors import after_upstream_sensor, landing_files  # noqa: E402
 from resources.config.attributes import check_attributes  # noqa: E402
-from resources.config.campaigns import check_channels, load_campaigns  # noqa: E402
+from resources.config.campaigns import check_against_shop, load_campaigns  # noqa: E402
 from resources.config.funnels import load_funnels  # noqa: E402
 from resources.config.shop import load_shop  # noqa: E402
 from resources.config.sources import load_sources  # noqa: E402
@@ -50,7 +50,7 @@ def build_definitions(
     """
     shop = load_shop(config)
     check_attributes(config, shop, load_sources(config).sources)
-    check_channels(config, load_campaigns(config), shop.consent)
+    check_against_shop(config, load_campaigns(config), shop)
     load_funnels(config)
     place = Home(path=str(home))
     keyring = Keyring(home=str(home), is_simulated=shop.simulation is not None)

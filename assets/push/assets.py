@@ -28,10 +28,10 @@ from resources.config.campaigns import (
     N_BUCKETS,
     Campaign,
     load_campaigns,
-    template_variables,
 )
 from resources.config.loading import ConfigError
 from resources.config.push import Push
+from resources.config.templates import template_variables
 from resources.contract import Contract
 from resources.failure import Failure
 from resources.home import Home

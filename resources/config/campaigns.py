@@ -1,13 +1,11 @@
 """campaigns.yaml: what is sent to whom, in which words, how often and within which budget."""
 
 import datetime as dt
-import difflib
 import hashlib
 import json
 import re
-import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from itertools import accumulate
@@ -16,9 +14,11 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from resources.config.channels import unknown_channel
 from resources.config.loading import ConfigError, Declared, load
-from resources.config.push import Push
-from resources.config.shop import Consent
+from resources.config.push import Hour, Push, is_quiet
+from resources.config.shop import Shop
+from resources.config.templates import listed, sound_text, sound_value, template_variables
 from resources.warehouse import parameters_used, tables_read
 
 HOLDOUT = "holdout"
@@ -26,15 +26,6 @@ ONLY_ARM = "treatment"
 N_BUCKETS = 10_000
 # BCP 47 for a text whose language nobody said.
 UNDETERMINED = "und"
-# What a text can say of a member, and (offer) of the campaign.
-VARIABLES = (
-    "product_title",
-    "product_reason",
-    "tag",
-    "stage",
-    "days_since_last_order",
-    "offer",
-)
 _AUDIENCE_SCHEMAS = ("clean", "features", "tags", "recommend", "value", "social")
 _AUDIENCE_TABLES = ("raw.products",)
 _AUDIENCE_PARAMETERS = ("as_of", "run_date")
@@ -48,34 +39,6 @@ _LOCALE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _OPT_OUT = re.compile(r"退订|拒收|\bSTOP\b|opt[ -]?out|unsubscribe", re.IGNORECASE)
 
 
-def template_variables(text: str) -> tuple[str, ...]:
-    """The distinct variables of a template, sorted; `{{` and `}}` stand for braces.
-
-    Raises:
-        ValueError: unbalanced braces, or something in braces that is no known variable.
-    """
-    try:
-        parts = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise ValueError(f"expected {{variable}}, and {{{{ or }}}} for a brace: {error}") from error
-    names: set[str] = set()
-    for _, name, format_spec, conversion in parts:
-        if name is None:
-            continue
-        if conversion or format_spec:
-            raise ValueError(f"expected {{{name}}} without a format, found one")
-        if name not in VARIABLES:
-            close = difflib.get_close_matches(name, VARIABLES, n=1)
-            hint = f"did you mean {{{close[0]}}}?" if close else f"expected {_listed(VARIABLES)}"
-            raise ValueError(f"variable {{{name}}} is not known; {hint}")
-        names.add(name)
-    return tuple(sorted(names))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]
-
-
 def _by_locale(given: object) -> object:
     return {UNDETERMINED: given} if isinstance(given, str) else given
 
@@ -86,8 +49,10 @@ def _sound_texts(texts: dict[str, str]) -> dict[str, str]:
     for locale, text in texts.items():
         if not _LOCALE.fullmatch(locale):
             raise ValueError(f"expected a BCP 47 locale such as zh-CN, found {locale!r}")
-        if not text.strip():
-            raise ValueError(f"the text for {locale} is empty")
+        try:
+            sound_text(text)
+        except ValueError as error:
+            raise ValueError(f"the text for {locale} {error}") from error
         template_variables(text)
     repeated = [name for name, n in Counter(name.lower() for name in texts).items() if n > 1]
     if repeated:
@@ -102,7 +67,7 @@ def _sound_audience(sql: str) -> str:
     for name in sorted(tables := tables_read(sql)):
         if name.split(".")[0] not in _AUDIENCE_SCHEMAS and name not in _AUDIENCE_TABLES:
             allowed = [f"{schema}.*" for schema in _AUDIENCE_SCHEMAS] + list(_AUDIENCE_TABLES)
-            raise ValueError(f"reads {name}; expected only {_listed(allowed)}")
+            raise ValueError(f"reads {name}; expected only {listed(allowed)}")
     if not tables:
         raise ValueError("reads no table; expected member_id from a table such as clean.members")
     if unknown := sorted(parameters_used(sql) - set(_AUDIENCE_PARAMETERS)):
@@ -116,7 +81,6 @@ def _sound_audience(sql: str) -> str:
 
 Texts = Annotated[dict[str, str], BeforeValidator(_by_locale), AfterValidator(_sound_texts)]
 Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
-Hour = Annotated[int, Field(ge=0, le=23)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4)]
 
 
@@ -183,11 +147,12 @@ class Campaign(Declared):
     operation: Literal["content_push", "interaction_marketing", "sales_promotion"]
     goal: Literal["acquisition", "retention", "conversion", "loyalty"]
     audience: Annotated[str, AfterValidator(_sound_audience)]
-    channel: Word
+    # Which channels there are the shop says; no name of one is a path.
+    channel: Annotated[str, Field(pattern=r"^[\w -]+$")]
     template: Texts | None = None
     variants: dict[Word, Variant] = Field(default_factory=dict[str, Variant])
     fallback_locale: str | None = None
-    offer: str | None = None
+    offer: Annotated[str, AfterValidator(sound_value)] | None = None
     priority: int
     caps: tuple[OwnCap, ...] = ()
     quiet_hours: QuietHours | None = None
@@ -227,7 +192,7 @@ class Campaign(Declared):
         common = set[str].intersection(*(set(texts) for texts in self.texts.values()))
         if self.fallback_locale is None and any(len(texts) > 1 for texts in self.texts.values()):
             raise ValueError(
-                f"expected 'fallback_locale' beside several texts: {_listed(sorted(common))}"
+                f"expected 'fallback_locale' beside several texts: {listed(sorted(common))}"
                 if common
                 else "expected one locale that every variant has a text for"
             )
@@ -312,17 +277,33 @@ def load_campaigns(folder: Path) -> Campaigns:
     return load(folder / "campaigns.yaml", Campaigns)
 
 
-def check_channels(folder: Path, campaigns: Campaigns, consent: Consent) -> None:
-    """Makes sure that members can consent to what the campaigns of a folder are sent on.
+def check_against_shop(folder: Path, campaigns: Campaigns, shop: Shop) -> None:
+    """Makes sure that what a folder's campaigns say can be, by what its shop.yaml says.
 
     Raises:
-        ConfigError: a campaign is on a channel that no consent can be about.
+        ConfigError: a campaign is on a channel that no consent can be about, is sent at an hour
+            that is quiet, or says what the shop lets no text say.
     """
-    known = consent.known_channels
     for campaign in campaigns.campaigns:
-        if campaign.channel not in known:
-            raise ConfigError(
-                f"{folder / 'campaigns.yaml'}: campaign {campaign.id}: channel "
-                f"{campaign.channel!r} is not known; expected {_listed(known)}, or declare it in "
-                "consent.channels of shop.yaml"
-            )
+        if mistake := _mistake(campaign, shop):
+            raise ConfigError(f"{folder / 'campaigns.yaml'}: campaign {campaign.id}: {mistake}")
+
+
+def _mistake(campaign: Campaign, shop: Shop) -> str | None:
+    known = shop.consent.known_channels
+    if campaign.channel not in known:
+        return unknown_channel(campaign.channel, known)
+    quiet = campaign.quiet_hours_within(shop.push)
+    times = (quiet.from_hour, quiet.until_hour)
+    if campaign.send_hour is not None and is_quiet(campaign.send_hour, *times):
+        return (
+            f"send_hour {campaign.send_hour} is quiet (from {quiet.from_hour} until "
+            f"{quiet.until_hour}); name another hour, or quiet_hours of its own"
+        )
+    withheld = set(shop.push.withheld_variables).intersection(campaign.variables)
+    if withheld:
+        return (
+            f"{{{min(withheld)}}} is inferred from behaviour, which no text of this shop may say "
+            "(push.withheld_variables of shop.yaml)"
+        )
+    return None

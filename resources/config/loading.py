@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from resources.failure import Failure
 
@@ -122,11 +123,20 @@ def _first_mistake(path: Path, error: ValidationError, model: type[BaseModel]) -
             f"found '{context.get('tag')}'"
         )
     else:
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = first["msg"].removeprefix("Value error, ") + _nearest(first)
         shown = "" if isinstance(first["input"], dict) else f", found {first['input']!r:.60}"
         message = f"{path}: key '{key}': {problem}{shown}"
     more = len(details) - 1
     return f"{message} (and {more} more)" if more else message
+
+
+def _nearest(detail: ErrorDetails) -> str:
+    """Of a word that is none of those expected, the one that is meant."""
+    if detail["type"] != "literal_error" or not isinstance(detail["input"], str):
+        return ""
+    expected = re.findall(r"'([^']+)'", detail.get("ctx", {}).get("expected", ""))
+    close = difflib.get_close_matches(detail["input"].casefold(), expected, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:

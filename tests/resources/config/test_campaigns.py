@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from resources.config.campaigns import (
     Campaign,
     Campaigns,
+    check_against_shop,
     load_campaigns,
-    template_variables,
 )
 from resources.config.loading import ConfigError
 from resources.config.push import Push
+from resources.config.shop import Shop
+from resources.config.templates import template_variables
 
 ROOT = Path(__file__).resolve().parents[3]
 SPRING: dict[str, Any] = {
@@ -101,9 +103,19 @@ def test_a_missing_file_is_named(tmp_path):
         ({"operation": "spam"}, "'content_push', 'interaction_marketing' or 'sales_promotion'"),
         ({"id": "Spring 1"}, "'campaigns.0.id'"),
         ({"channel": "../sms"}, "'campaigns.0.channel'"),
+        ({"goal": "retentoin"}, "(did you mean 'retention'?), found 'retentoin'"),
+        ({"operation": "Sales_Promotion"}, "(did you mean 'sales_promotion'?)"),
+        ({"send_hour": 1200}, "expected a whole hour from 0 to 23, such as 20 for 20:00"),
+        ({"send_hour": True}, "expected a whole hour from 0 to 23"),
+        ({"quiet_hours": {"from_hour": 22, "until_hour": 24}}, "(midnight is 0), found 24"),
+        ({"starts_on": "2026-02-30"}, "'campaigns.0.starts_on'"),
+        ({"offer": "“立减15元”", "template": "{offer}"}, "stands in “ and ”"),
+        ({"offer": "{tag}"}, "expected no brace in what is said as it stands"),
+        ({"offer": "None"}, "expected what is said to the member, found 'None'"),
+        ({"template": "\u200b "}, "the text for und is empty"),
         ({"version": 0}, "greater than or equal to 1"),
         ({"holdout": 0.6}, "less than or equal to 0.5"),
-        ({"send_hour": 24}, "less than or equal to 23"),
+        ({"send_hour": 24}, "expected a whole hour from 0 to 23"),
         ({"unit_cost": -1}, "greater than or equal to 0"),
         ({"caps": [{"messages": 1, "days": 31}]}, "'campaigns.0.caps.0.days'"),
         ({"ends_on": dt.date(2025, 1, 1)}, "expected 'ends_on' on or after 'starts_on'"),
@@ -134,6 +146,30 @@ def test_a_wrong_value_is_one_clear_line(tmp_path, changes, expected):
         ("{tag:>9}", "expected {tag} without a format"),
         ("{tag", "expected {variable}"),
         ("tag}", "expected {variable}"),
+        ("好茶 ｛product_title｝", "found '｛product_title｝', which nothing fills"),
+        ("好茶 {product_title｝", "found '｝', which nothing fills"),
+        ("{{tag}}", "expected single braces such as {tag}, found double ones"),
+        ("{{{tag}}}", "expected single braces"),
+        ("${tag}", "expected {tag} alone, found '${'"),
+        ("%{tag}", "expected {tag} alone, found '%{'"),
+        ("%tag%", "'%tag%' is filled by other tools, not here; did you mean {tag}?"),
+        ("Hello %FIRST_NAME%", "'%FIRST_NAME%' is filled by other tools"),
+        ("[tag] for you", "'[tag]' is filled by other tools"),
+        ("<tag> for you", "'<tag>' is filled by other tools"),
+        ("【first_name】", "'【first_name】' is filled by other tools"),
+        ("Dear [name]", "'[name]' is filled by other tools"),
+        ("Dear $name", "'$name' is filled by other tools"),
+        ("Dear *|FNAME|*", "'*|FNAME|*' is filled by other tools"),
+        ("Dear <%= name %>", "'<%= name %>' is filled by other tools"),
+        ("see product_title", "says product_title outside of braces; expected {product_title}"),
+        ("看 ｐｒｏｄｕｃｔ＿ｔｉｔｌｅ", "says product_title outside of braces"),
+        ("{product\u200b_title}", "{product_title} holds the invisible character U+200B"),
+        ("{ tag }", "{ tag } is not known; did you mean {tag}?"),
+        ("{Product Title}", "did you mean {product_title}?"),
+        ("{ｔａｇ}", "did you mean {tag}?"),
+        ("“好茶 {product_title}”", "the text for und stands in “ and ”, which would be sent too"),
+        ("「{tag}」", "stands in 「 and 」"),
+        ('"Hello {tag}"', 'stands in " and "'),
     ],
 )
 def test_a_template_may_say_only_what_the_pipeline_knows(tmp_path, text, expected):
@@ -143,7 +179,60 @@ def test_a_template_may_say_only_what_the_pipeline_knows(tmp_path, text, expecte
 
 
 def test_the_variables_of_a_template_are_found():
-    assert template_variables("{tag} {{stage}} {product_title} {tag}") == ("product_title", "tag")
+    assert template_variables("{tag} {product_title} {tag}") == ("product_title", "tag")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“想看”就回复“想看”",
+        "「{tag}」新上榜：{product_title}",
+        "[Shiwu] 50% off, 100 % cotton, CNY 15 or $15 <b>now</b> 【拾物小铺】",
+        "#{tag}# 你好\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "A special (offer) of the next stage",
+    ],
+)
+def test_a_text_may_quote_and_count(text):
+    assert campaign(template=text).texts["treatment"]["und"] == text
+
+
+@pytest.mark.parametrize(
+    ("sections", "changes", "expected"),
+    [
+        ({}, {"channel": "weixin"}, "'weixin', which is not known; did you mean 'wechat'?"),
+        ({}, {"channel": "微信"}, "did you mean 'wechat'?"),
+        ({}, {"channel": "企业微信"}, "did you mean 'wecom'?"),
+        ({}, {"channel": "E-Mail"}, "did you mean 'email'?"),
+        ({}, {"channel": "app_pusch"}, "did you mean 'app_push'?"),
+        ({}, {"channel": "fax"}, "'fax', which is not known; known are sms, email"),
+        ({}, {"send_hour": 23}, "send_hour 23 is quiet (from 22 until 8)"),
+        ({}, {"send_hour": 7}, "send_hour 7 is quiet"),
+        (
+            {},
+            {"send_hour": 12, "quiet_hours": {"from_hour": 12, "until_hour": 14}},
+            "send_hour 12 is quiet (from 12 until 14)",
+        ),
+        ({"industry": "health"}, {"template": "{tag}"}, "{tag} is inferred from behaviour"),
+        ({"industry": "health"}, {"template": "{stage}"}, None),
+        ({"industry": "health", "push": {"withheld_variables": []}}, {"template": "{tag}"}, None),
+        ({"consent": {"channels": ["fax"]}}, {"channel": "fax"}, None),
+        ({}, {"send_hour": 22, "quiet_hours": {"from_hour": 23, "until_hour": 7}}, None),
+        ({}, {"send_hour": 8}, None),
+    ],
+)
+def test_a_campaign_is_held_against_its_shop(tmp_path, sections, changes, expected):
+    who = {"name": "x", "time_zone": "UTC", "base_currency": "CNY", "first_load_date": "2026-01-01"}
+    shop = Shop.model_validate(who | sections)
+    campaigns = Campaigns(campaigns=(campaign(**changes),))
+    if expected is None:
+        check_against_shop(tmp_path, campaigns, shop)
+        return
+    with pytest.raises(ConfigError) as caught:
+        check_against_shop(tmp_path, campaigns, shop)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'campaigns.yaml'}: campaign spring: ")
+    assert expected in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
