@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,6 +61,7 @@ def parameters_used(sql: str) -> frozenset[str]:
     return frozenset(_PARAMETER.findall(_COMMENT.sub("", sql)))
 
 
+@cache
 def tables_read(sql: str) -> frozenset[str]:
     """The qualified tables that one SELECT reads, as `schema.table`.
 

@@ -24,12 +24,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.clean.contracts import PRODUCTS as KNOWN_PRODUCTS
 from assets.clean.rewriting import TABLES as CLEAN
 from assets.raw.assets import TABLES as COLLECTED
-from assets.raw.contracts import FX_RATES, PRODUCTS
-from pipelines.definitions import build_definitions
-from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
+from pipelines.instance import instance_of
 from resources.config.source import FileSource
 from resources.config.sources import load_sources
 from resources.home import Home
@@ -38,7 +35,7 @@ from resources.sources.files import find_arrivals
 from resources.warehouse import Database, WarehouseError
 from tests.checksums import fingerprints, vault_rows
 from tests.sizes import sized
-from tests.small_shop import ROOT, new_home
+from tests.small_shop import ROOT, new_home, run_until
 
 N_HOMES = sized(1, 2)
 # In each home, of runs up to the clean tables.
@@ -64,33 +61,13 @@ AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 STARTING = threading.Lock()
 
 
-def collect_and_clean(config: Path, home: Home) -> None:
-    """What `siyu run` does as far as the clean tables, by the same jobs, recorded likewise."""
-    definitions = build_definitions(config, home.folder)
-    dates = sorted({path.stem for path in home.landing.glob("*/*")})
-    span = {
-        "dagster/asset_partition_range_start": dates[0],
-        "dagster/asset_partition_range_end": dates[-1],
-    }
-    tables = (FX_RATES, PRODUCTS, *CLEAN, KNOWN_PRODUCTS)
-    begun = {contract.asset_key for contract in tables}
-    # The checks would take most of the time, and write nothing but Dagster's log.
-    refresh = definitions.resolve_job_def("refresh").get_subset(
-        asset_selection=begun, asset_check_selection=set()
-    )
-    with sole_run(home, LIMIT_SECONDS), instance_of(home) as instance:
-        end_killed_runs(instance)
-        for job, tags in ((definitions.resolve_job_def("ingest"), span), (refresh, {})):
-            job.execute_in_process(instance=instance, tags={**tags, OWN_RUN_TAG: "1"})
-
-
 def run_in_fork(config: Path, home: Path, log: Path) -> None:
     with log.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
         # Where it hangs, should it.
         faulthandler.dump_traceback_later(LIMIT_SECONDS - 5, file=file)
-        collect_and_clean(config, Home(path=str(home)))
+        run_until(config, Home(path=str(home)), "clean")
 
 
 def wrong(content: str) -> str:

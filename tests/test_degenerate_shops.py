@@ -13,6 +13,7 @@ import yaml
 from pipelines.catalogue import contracts
 from resources.home import Home
 from resources.warehouse import Database, Session
+from tests.sizes import sized
 from tests.small_shop import new_home, run, small_config
 
 # Ten in the morning in Shanghai; the file of a day arrives on it.
@@ -179,7 +180,7 @@ class Made:
     home: Home
 
 
-@pytest.fixture(scope="module", params=SHOPS, ids=lambda shop: shop.__name__)
+@pytest.fixture(scope="module", params=sized(SHOPS[::2], SHOPS), ids=lambda shop: shop.__name__)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp(request.param.__name__)
     config = small_config(folder / "config")

@@ -202,11 +202,7 @@ class Activity(Declared):
         return {
             "acts_of_shop": _pattern(key for acts in self.deliberate for key in acts.keys),
             "automatic_of_shop": _pattern(key for acts in self.automatic for key in acts.keys),
-            "answers": _pattern(("*", squashed(name)) for name in ANSWERS),
-            "automatic_events": _pattern(("*", squashed(name)) for name in AUTOMATIC),
-            "acts": _pattern(("*", squashed(name)) for name in ACTS),
-            "server_channels": _pattern((squashed(name), "*") for name in _SERVER_CHANNELS),
-            "server_marks": SERVER_MARKS,
+            **_DEFAULTS,
         }
 
 
@@ -220,3 +216,13 @@ def _pattern(keys: Iterable[tuple[str, str]]) -> str:
         for channel, name in keys
     )
     return f"^({'|'.join(dict.fromkeys(alternatives))})$"
+
+
+# The same in every shop, and long.
+_DEFAULTS = {
+    "answers": _pattern(("*", squashed(name)) for name in ANSWERS),
+    "automatic_events": _pattern(("*", squashed(name)) for name in AUTOMATIC),
+    "acts": _pattern(("*", squashed(name)) for name in ACTS),
+    "server_channels": _pattern((squashed(name), "*") for name in _SERVER_CHANNELS),
+    "server_marks": SERVER_MARKS,
+}

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -14,7 +14,7 @@ from resources.config.loading import ConfigError, Declared, load
 from resources.config.presets import Industry, with_preset
 from resources.config.push import Push
 from resources.config.sensitive_terms import SENSITIVE_TERMS
-from resources.config.time_zones import ZoneNames
+from resources.config.time_zones import installed_zones
 from resources.simulation.settings import SimulationSettings
 
 # Interest weights are kept relative to this instant, so that sums of different days just add.
@@ -22,7 +22,7 @@ EPOCH = dt.datetime(2020, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UT
 
 
 def _known_zone(said: str) -> str:
-    name = ZoneNames(available_timezones()).find(said)
+    name = installed_zones().find(said)
     if name is None:
         raise ValueError(
             "expected an IANA time zone such as Asia/Shanghai; abbreviations such as CST mean "

@@ -1,6 +1,8 @@
 """Which names of time zones are unambiguous."""
 
 from collections.abc import Iterable
+from functools import cache
+from zoneinfo import available_timezones
 
 # The names without a slash that IANA keeps for one country or city, in lower case, and UTC.
 # Abbreviations are none of them: CST is China's time, Cuba's and that of Chicago.
@@ -22,6 +24,12 @@ class ZoneNames:
     def find(self, said: str) -> str | None:
         """The name that is meant, whatever its case and the spaces in it; None for no name."""
         return self._by_spelling.get(_plain(said))
+
+
+@cache
+def installed_zones() -> ZoneNames:
+    """The names that this machine's database has."""
+    return ZoneNames(available_timezones())
 
 
 def _plain(said: str) -> str:

@@ -18,6 +18,7 @@ from assets.recommend.publication import decide
 from resources.home import Home
 from resources.shop import ShopConfig
 from resources.warehouse import Database, Warehouse
+from tests.calling import called
 
 FIRST = dt.date(2026, 7, 1)
 N_MEMBERS, N_PRODUCTS, N_TASTES = 240, 60, 4
@@ -86,12 +87,16 @@ class Nights:
             )
 
     def train(self, *, search: bool = False) -> None:
-        als_model(
-            AlsConfig(search=search), shop=self._shop(), home=self.home, warehouse=self._warehouse()
+        called(
+            als_model,
+            AlsConfig(search=search),
+            shop=self._shop(),
+            home=self.home,
+            warehouse=self._warehouse(),
         )
 
     def judge(self) -> None:
-        model_metrics(shop=self._shop(), home=self.home, warehouse=self._warehouse())
+        called(model_metrics, shop=self._shop(), home=self.home, warehouse=self._warehouse())
 
     def night(self, number: int, pairs: pl.DataFrame) -> None:
         self.data(number, pairs)

@@ -10,6 +10,7 @@ from assets.raw.contracts import LOADS
 from assets.tags.assets import browse_to_buy
 from assets.tags.contracts import BROWSE_TO_BUY, PRODUCT_TAGS
 from resources.shop import ShopConfig
+from tests.calling import called
 
 MONDAY = dt.datetime(2026, 3, 2)  # noqa: DTZ001
 TUESDAY = MONDAY + dt.timedelta(days=1)
@@ -45,7 +46,7 @@ def run(tables, tmp_path, warehouse):
                 for product_id, tag in tags
             ],
         )
-        result = browse_to_buy(shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
+        result = called(browse_to_buy, shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
         assert tables.offending(BROWSE_TO_BUY) == {}
         rows = {(row["kind"], row["subject"]): row for row in tables.rows(BROWSE_TO_BUY)}
         return rows, result.metadata
@@ -168,7 +169,7 @@ def history(tables, warehouse, tmp_path):
         )
         tables.given(clean.REFUNDS)
         tables.run(MEMBER_PRODUCTS, dt.date(2026, 3, 31))
-        browse_to_buy(shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
+        called(browse_to_buy, shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
         rows = {row["kind"]: counts(row) for row in tables.rows(BROWSE_TO_BUY)}
         assert rows.get("product") == rows.get("tag")
         return rows.get("product")

@@ -9,6 +9,7 @@ from assets.raw.contracts import LOADS
 from assets.tags.assets import product_tags
 from assets.tags.contracts import PRODUCT_TAGS
 from resources.shop import ShopConfig
+from tests.calling import called
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def run(tables, tmp_path, warehouse):
         )
         tables.given(LOADS, [{"load_date": dt.date(2026, 3, 31)}])
         tables.given(PRODUCTS, [{"kind": "product", **product} for product in products])
-        result = product_tags(shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
+        result = called(product_tags, shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
         assert tables.offending(PRODUCT_TAGS) == {}
         return tables.rows(PRODUCT_TAGS), result.metadata
 

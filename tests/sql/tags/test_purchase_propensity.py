@@ -13,6 +13,7 @@ from assets.tags.assets import propensity_metrics, purchase_propensity
 from assets.tags.contracts import PROPENSITY_METRICS, PURCHASE_PROPENSITY
 from resources.shop import ShopConfig
 from resources.warehouse import read_sql
+from tests.calling import called
 
 LOAD_DATE = dt.date(2026, 3, 31)
 RUN_DATE = dt.date(2026, 4, 1)
@@ -214,8 +215,8 @@ def materialised(tables, tmp_path, warehouse):
     def materialise(load_date=LOAD_DATE):
         tables.given(LOADS, [{"load_date": load_date}])
         shop = ShopConfig(folder=str(tmp_path))
-        tried = propensity_metrics(shop=shop, warehouse=warehouse).metadata
-        made = purchase_propensity(shop=shop, warehouse=warehouse).metadata
+        tried = called(propensity_metrics, shop=shop, warehouse=warehouse).metadata
+        made = called(purchase_propensity, shop=shop, warehouse=warehouse).metadata
         for contract in (PURCHASE_PROPENSITY, PROPENSITY_METRICS):
             assert tables.offending(contract) == {}
         return tables.rows(PURCHASE_PROPENSITY), tried, made

@@ -8,6 +8,7 @@ from assets.raw.contracts import LOADS, PRODUCTS
 from assets.tags.assets import tag_metrics
 from assets.tags.contracts import TAG_METRICS
 from resources.shop import ShopConfig
+from tests.calling import called
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def run(tables, tmp_path, warehouse):
         )
         tables.given(LOADS, [{"load_date": dt.date(2026, 3, 31)}])
         tables.given(PRODUCTS, [{"kind": "product", **product} for product in products])
-        result = tag_metrics(shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
+        result = called(tag_metrics, shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
         assert tables.offending(TAG_METRICS) == {}
         return tables.rows(TAG_METRICS), result.metadata
 

@@ -13,6 +13,7 @@ from assets.value import assets
 from assets.value.contracts import CLV, CLV_BACKTEST, CLV_PARAMETERS, CLV_TRACKING
 from resources.shop import ShopConfig
 from resources.warehouse import read_sql
+from tests.calling import called
 
 LOAD_DATE = dt.date(2026, 3, 31)
 RUN_DATE = dt.date(2026, 4, 1)
@@ -100,7 +101,7 @@ def materialise(tmp_path, warehouse, tables):
             )
         shop, metadata = ShopConfig(folder=str(tmp_path)), {}
         for contract in (CLV, CLV_PARAMETERS, CLV_BACKTEST, CLV_TRACKING):
-            result = getattr(assets, contract.table)(shop=shop, warehouse=warehouse)
+            result = called(getattr(assets, contract.table), shop=shop, warehouse=warehouse)
             metadata[contract.table] = result.metadata
             assert tables.offending(contract) == {}
         return (

@@ -11,6 +11,7 @@ from assets.raw.contracts import LOADS
 from assets.value import assets as value
 from assets.value.contracts import FUNNELS
 from resources.shop import ShopConfig
+from tests.calling import called
 
 LOAD_DATE = dt.date(2026, 3, 31)
 NOON = dt.datetime(2026, 3, 31, 4)  # noqa: DTZ001 - stored timestamps are naive UTC
@@ -64,7 +65,7 @@ def losses(tmp_path, warehouse, tables):
         )
         shop = ShopConfig(folder=str(tmp_path))
         for asset, contract in ((features.funnel_events, FUNNEL_EVENTS), (value.funnels, FUNNELS)):
-            asset(shop=shop, warehouse=warehouse)
+            called(asset, shop=shop, warehouse=warehouse)
             assert tables.offending(contract) == {}
         return [tuple(row.values()) for row in tables.rows(FUNNELS)]
 

@@ -13,6 +13,7 @@ from assets.raw.contracts import LOADS
 from assets.value.assets import rfm
 from assets.value.contracts import RFM
 from resources.shop import ShopConfig
+from tests.calling import called
 
 LOAD_DATE = dt.date(2026, 3, 31)
 RUN_DATE = dt.date(2026, 4, 1)
@@ -39,7 +40,7 @@ def run(tables, tmp_path, warehouse):
         )
         tables.given(LOADS, [{"load_date": LOAD_DATE}])
         tables.given(MEMBER_DAYS, days)
-        rfm(shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
+        called(rfm, shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
         assert tables.offending(RFM) == {}
         return tables.session.frame("select * from value.rfm order by member_id")
 
