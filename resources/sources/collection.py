@@ -3,10 +3,10 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, cycle, groupby
+from itertools import chain, groupby
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -38,6 +38,11 @@ from resources.warehouse import Session, read_sql, text_literal
 
 _READERS = (redaction, reading, thing_ids, times, messages, vocabulary, values, opt_outs)
 _MACROS = "".join(module.MACROS for module in _READERS)
+# To bind these statements takes longer than to see that a small batch needs none of them.
+_ODD_PROPERTIES = (
+    ("has_odd_numbers(properties)", reading.PLAIN_NUMBERS),
+    ("has_odd_ids(properties)", thing_ids.PLAIN_IDS),
+)
 
 
 @dataclass(frozen=True)
@@ -153,11 +158,8 @@ def collect(
     by_source = groupby(arrivals, key=lambda arrival: arrival.source.id)
     batches = chain.from_iterable(read_batches(list(of_source)) for _, of_source in by_source)
     with session.beside() as other:
-        for each in (session, other):
-            each.execute(_MACROS + TEMPORARY)
-            each.execute(f"set variable base_currency = {text_literal(base_currency)}")
         # While one batch is written, the next is staged in the other session.
-        turns = zip(cycle((session, other)), batches, strict=False)
+        turns = _turns((session, other), batches, base_currency)
         with closing(
             ahead(_staged(*turn, names, identity, time_zone) for turn in turns)
         ) as in_turn:
@@ -167,6 +169,18 @@ def collect(
                     distrust(staged.session, tables, staged.source.id, paths)
                     _store_addresses(vault, staged)
                 _write(tables, staged, base_currency, loaded_at)
+
+
+def _turns(
+    sessions: Sequence[Session], batches: Iterable[Batch], base_currency: str
+) -> Iterator[tuple[Session, Batch]]:
+    """Each batch with the session whose turn it is; a session is prepared when it is needed."""
+    for number, batch in enumerate(batches):
+        session = sessions[number % len(sessions)]
+        if number < len(sessions):
+            session.execute(_MACROS + TEMPORARY)
+            session.execute(f"set variable base_currency = {text_literal(base_currency)}")
+        yield session, batch
 
 
 @dataclass(frozen=True)
@@ -192,7 +206,9 @@ def _staged(
     session.execute(mark + messages.declare(source))
     stage(session, batch)
     if source.entity == "events":
-        session.execute(f"{reading.PLAIN_NUMBERS}; {thing_ids.PLAIN_IDS}")
+        for is_odd, written_plainly in _ODD_PROPERTIES:
+            if session.scalar(f"select exists(from staged where reason is null and {is_odd})"):
+                session.execute(written_plainly)
     messages.name_messages(session, source)
     _reject_late(session, files)
     if source.entity in ("members", "consents"):

@@ -142,7 +142,10 @@ create or replace temp macro read_number(said) as
 create or replace temp macro read_quantity(said) as
     coalesce(
         read_number(said),
-        read_number(nullif(regexp_extract(plainly(said), {text_literal(_UNIT)}, 1), ''))
+        list_transform(
+            [nullif(regexp_extract(plainly(said), {text_literal(_UNIT)}, 1), '')],
+            lambda number: read_number(number)
+        )[1]
     );
 create or replace temp macro currency_of(said, base) as
     list_transform([upper(plainly(said))], lambda sign:

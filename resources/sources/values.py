@@ -45,11 +45,9 @@ create or replace temp macro read_country(said) as
 create or replace temp macro shape(said) as
     regexp_replace(regexp_replace(said[:40], '\p{{N}}', '9', 'g'), '\p{{L}}', 'a', 'g');
 create or replace temp macro read_days(said) as
-    case
-        when read_quantity(said) between 0 and 36525
-            and read_quantity(said) = floor(read_quantity(said))
-            then cast(read_quantity(said) as integer)
-    end;
+    list_transform([read_quantity(said)], lambda days:
+        case when days between 0 and 36525 and days = floor(days) then cast(days as integer) end
+    )[1];
 create or replace temp macro split_tags(said) as
     list_filter(
         list_transform(
