@@ -86,9 +86,29 @@ MERGE_LOG = Contract(
         ),
         Column("linked_at", "timestamp", "First seen together", unit="UTC", nullable=True),
         Column("last_seen_at", "timestamp", "Last seen together", unit="UTC", nullable=True),
+        Column(
+            "known_at",
+            "timestamp",
+            "From when on the device was taken for this user's; NULL: it never was",
+            unit="UTC",
+            nullable=True,
+        ),
+        Column(
+            "known_until",
+            "timestamp",
+            "Until when: another user was seen on it, or it was named as one; NULL: it still is",
+            unit="UTC",
+            nullable=True,
+        ),
     ),
     description="Every merge of a visitor into a known user, made or refused.",
-    claims={"a_refusal_has_its_reason": "is_merged = (reason is null)"},
+    claims={
+        "a_refusal_has_its_reason": "is_merged = (reason is null)",
+        "what_is_merged_is_known_and_still_so": (
+            "is_merged = (known_at is not null and known_until is null)"
+        ),
+        "what_is_known_is_so_for_a_while": "known_until is null or known_at < known_until",
+    },
 )
 
 IDENTITIES = Contract(
@@ -105,6 +125,13 @@ IDENTITIES = Contract(
         Column("is_collision", "boolean", "Another person's pseudonym gives the same member_id"),
         Column("first_seen_at", "timestamp", "First event or sign-up", unit="UTC", nullable=True),
         Column("last_seen_at", "timestamp", "Last event or sign-up", unit="UTC", nullable=True),
+        Column(
+            "known_at",
+            "timestamp",
+            "Since when it has been known to be this member's; NULL: no record tells a time",
+            unit="UTC",
+            nullable=True,
+        ),
     ),
     description=(
         "A device belongs to the one user who logged in on it; a device shared by several stays "
@@ -321,6 +348,23 @@ _LINE_FLAGS = (
     ),
 )
 
+_CANCELLED_AT = Column(
+    "cancelled_at", "timestamp", "When it was told to be cancelled", unit="UTC", nullable=True
+)
+_KNOWN = (
+    _VISITOR_ID.renamed(
+        "visitor_id", "The device whose member's it is; NULL where a message names the member"
+    ).optional(),
+    Column(
+        "member_known_at",
+        "timestamp",
+        "When a message first named the member; NULL where none does",
+        unit="UTC",
+        nullable=True,
+    ),
+    _CANCELLED_AT,
+)
+
 ORDER_EVENTS = Contract(
     schema="clean",
     table="order_events",
@@ -455,7 +499,7 @@ ORDER_LINES = Contract(
     table="order_lines",
     grain="order line",
     key=("order_id", "line"),
-    columns=(_ORDER_NUMBER, *_ORDERED, *_LINE_FLAGS),
+    columns=(_ORDER_NUMBER, *_ORDERED, *_LINE_FLAGS, *_KNOWN),
     description="What was ordered, line by line, before anything was given back.",
     is_published=False,
 )
@@ -471,6 +515,7 @@ ORDER_ITEMS = Contract(
         _pieces("returned", "Pieces given back, at most its quantity"),
         money("cost", "What the pieces cost the shop").optional(),
         *_LINE_FLAGS,
+        *_KNOWN,
     ),
     description="What was ordered, line by line, with what was refunded of it.",
     claims={
@@ -489,7 +534,7 @@ REFUNDS = Contract(
         Column("line", "bigint", "Line of the refund, from 1; 0: money for all of its lines"),
         MEMBER_ID.optional(),
         PRODUCT_ID.optional(),
-        Column("refunded_at", "timestamp", "When it was given back", unit="UTC"),
+        Column("refunded_at", "timestamp", "When it was given back, and so known", unit="UTC"),
         _pieces("quantity", "Pieces set against the order line; 0 if money alone was given back"),
         money("amount", "Money set against the order line, as far as it has any left"),
         Column("order_id", "varchar", "The order, or '' where none could be found"),
@@ -544,6 +589,7 @@ ORDERS = Contract(
         money("net_revenue", "Revenue less refunds"),
         money("margin", "Net revenue less cost, or times the shop's margin rate if no cost"),
         money("adjustments", "Postage, fees and corrections, not in revenue; 0 if cancelled"),
+        _CANCELLED_AT,
     ),
     description="Orders with what they really brought; a cancelled order counts 0.",
     claims={"net_revenue_is_revenue_less_refunds": "net_revenue = revenue - refunded"},

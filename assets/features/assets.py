@@ -67,6 +67,26 @@ def share_touches(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResul
     return report(warehouse, shop, write, findings)
 
 
+_MEMBER_PRODUCTS = read_sql("features/member_products.sql")
+
+
+@dg.asset(
+    key=contracts.PAST_MEMBER_PRODUCTS.asset_key,
+    deps=upstream_of(_MEMBER_PRODUCTS, contracts.PAST_MEMBER_PRODUCTS),
+    kinds={"sql", "duckdb"},
+    **described(contracts.PAST_MEMBER_PRODUCTS),
+)
+def past_member_products(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
+    """sql/features/member_products.sql as of the start of the holdout window."""
+
+    def write(session: Session, parameters: Mapping[str, object]) -> int:
+        then = {**parameters, "as_of": parameters["holdout_start"]}
+        return session.create_table(contracts.PAST_MEMBER_PRODUCTS, _MEMBER_PRODUCTS, then)
+
+    return report(warehouse, shop, write)
+
+
+known_days = sql_asset(contracts.KNOWN_DAYS)
 member_days = sql_asset(contracts.MEMBER_DAYS)
 order_days = sql_asset(contracts.ORDER_DAYS)
 member_products = sql_asset(contracts.MEMBER_PRODUCTS)

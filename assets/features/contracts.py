@@ -16,6 +16,8 @@ from resources.contract import Column, Contract
 
 _ORDERS = N_ORDERS.renamed("n_orders", "Orders neither cancelled nor given back in full")
 
+_OF_DAYS = ("act", "order")
+
 MEMBER_DAYS = Contract(
     schema="features",
     table="member_days",
@@ -36,6 +38,35 @@ MEMBER_DAYS = Contract(
         Column("period_marks", "integer", "What retention asks of the days around it, as bits"),
     ),
     description="Days of a deliberate act, without bots, or of an order that was not cancelled.",
+)
+
+KNOWN_DAYS = Contract(
+    schema="features",
+    table="known_days",
+    grain="member, date, device or order, and time since when it was known",
+    key=("member_id", "date", "kind", "subject", "known_at"),
+    columns=(
+        MEMBER_ID,
+        Column("date", "date", "Calendar date in the shop's time zone"),
+        Column("kind", "varchar", "Deliberate acts of the date, or an order", accepts=_OF_DAYS),
+        Column("subject", "varchar", "The device (without one: the user), or the order"),
+        Column("known_at", "timestamp", "From when on it was known so", unit="UTC"),
+        Column(
+            "known_until",
+            "timestamp",
+            "Until when: something else became known; NULL: it still is so",
+            unit="UTC",
+            nullable=True,
+        ),
+        N_VIEWS,
+        N_CARTS,
+        N_SHARES,
+        _ORDERS,
+        money("net_revenue", "Net revenue of the order"),
+    ),
+    description="features.member_days as it was known at every earlier instant.",
+    claims={"it_is_known_for_a_while": "known_until is null or known_at < known_until"},
+    is_published=False,
 )
 
 ORDER_DAYS = Contract(
@@ -130,10 +161,22 @@ MEMBER_PRODUCTS = Contract(
             nullable=True,
         ),
         Column("first_viewed_at", "timestamp", "First view of it", unit="UTC", nullable=True),
-        Column("train_weight", "double", "Weight of what lies before the holdout window"),
         Column("holdout_weight", "double", "Weight of what lies inside the holdout window"),
     ),
-    description="The interaction matrix, with the split on which models are compared.",
+    description="The interaction matrix.",
+)
+
+PAST_MEMBER_PRODUCTS = Contract(
+    schema="features",
+    table="past_member_products",
+    grain="member and product at the start of the holdout window",
+    key=("member_id", "product_id"),
+    columns=tuple(column for column in MEMBER_PRODUCTS.columns if column.name != "holdout_weight"),
+    description=(
+        "features.member_products as it was known at the start of the holdout window; a device "
+        "whose user became known later is a member of its own."
+    ),
+    is_published=False,
 )
 
 _WINDOWS = (7, 14, 30, 60)

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from assets.clean.contracts import MEMBERS, PRODUCTS
-from assets.features.contracts import MEMBER_PRODUCTS
+from assets.features.contracts import MEMBER_PRODUCTS, PAST_MEMBER_PRODUCTS
 from assets.recommend import contracts
 from assets.sql_asset import described, report
 from assets.tags.contracts import MEMBER_TAGS, PRODUCT_TAGS
@@ -59,7 +59,12 @@ def _searched(
 
 @dg.asset(
     key=contracts.ALS_MODEL.asset_key,
-    deps=[MEMBER_PRODUCTS.asset_key, MEMBERS.asset_key, PRODUCT_TAGS.asset_key],
+    deps=[
+        MEMBER_PRODUCTS.asset_key,
+        PAST_MEMBER_PRODUCTS.asset_key,
+        MEMBERS.asset_key,
+        PRODUCT_TAGS.asset_key,
+    ],
     kinds={"python", "numpy", "duckdb"},
     **described(contracts.ALS_MODEL),
 )
@@ -126,6 +131,7 @@ def als_model(
     deps=[
         contracts.ALS_MODEL.asset_key,
         MEMBER_PRODUCTS.asset_key,
+        PAST_MEMBER_PRODUCTS.asset_key,
         MEMBERS.asset_key,
         PRODUCT_TAGS.asset_key,
     ],

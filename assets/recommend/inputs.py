@@ -42,12 +42,15 @@ def product_tags(session: Session) -> pl.DataFrame:
 
 
 def past(session: Session, prior_weight: float) -> Past:
-    """The shop at the start of the holdout window, and what came inside."""
+    """The shop as it was known at the start of the holdout window, and what came inside.
+
+    What came is as it is known now, at the window's end.
+    """
     return Past(
         members=members(session),
         history=session.frame(
-            "select member_id, product_id, train_weight as weight from features.member_products"
-            " where train_weight > 0"
+            "select member_id, product_id, weight from features.past_member_products"
+            " where weight > 0"
         ),
         later=session.frame(
             "select member_id, product_id from features.member_products where holdout_weight > 0"

@@ -7,6 +7,9 @@
 -- namespace: an identifier used as a user_id anywhere is a user, never a device, and an event that
 -- has it in the place of the device is that user's, though it did not come with a login.
 -- member_id: the first 15 hexadecimal digits of the user's pseudonym, else of the device's.
+-- known_at: since when it has been known to be this member's, by the events' own times: a user since
+-- it was first named as one; a device since it was first seen with its user, or since it was known to
+-- be nobody's alone; else since it was first seen.
 with touched as (
     select identifier
     from touched_identifiers
@@ -24,14 +27,18 @@ identifiers as (
     select identifier,
         bool_or(is_user) as is_user,
         min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at
+        max(last_seen_at) as last_seen_at,
+        min(case when is_user then first_seen_at end) as named_at
     from signs
     group by identifier
 ),
 links as (
     select l.anonymous_id,
         bool_or(coalesce(l.reason = 'shared_device', false)) as is_shared,
-        min(case when l.is_merged then l.user_id end) as owner_id
+        min(case when l.is_merged then l.user_id end) as owner_id,
+        coalesce(
+            min(case when l.is_merged then l.known_at end), max(l.known_until)
+        ) as known_at
     from clean.merge_log as l
     join touched as t on t.identifier = l.anonymous_id
     group by l.anonymous_id
@@ -39,12 +46,14 @@ links as (
 resolved as (
     select i.identifier, i.is_user, i.first_seen_at, i.last_seen_at,
         coalesce(l.is_shared and not i.is_user, false) as is_shared,
+        case when i.is_user then i.named_at else coalesce(l.known_at, i.first_seen_at) end
+            as known_at,
         case when i.is_user then i.identifier else coalesce(l.owner_id, i.identifier) end as person
     from identifiers as i
     left join links as l on l.anonymous_id = i.identifier
 ),
 numbered as (
-    select identifier, is_user, first_seen_at, last_seen_at, is_shared, person,
+    select identifier, is_user, first_seen_at, last_seen_at, is_shared, known_at, person,
         cast(conv(substr(identifier, 1, 15), 16, 10) as bigint) as visitor_id,
         cast(conv(substr(person, 1, 15), 16, 10) as bigint) as member_id
     from resolved
@@ -71,6 +80,7 @@ select n.identifier,
     n.is_shared,
     c.member_id is not null as is_collision,
     n.first_seen_at,
-    n.last_seen_at
+    n.last_seen_at,
+    n.known_at
 from numbered as n
 left join collisions as c on c.member_id = n.member_id

@@ -10,7 +10,8 @@ with touched as (
 ),
 order_lines as (
     select l.order_id, l.line, l.member_id, l.product_id, l.ordered_at, l.channel, l.quantity,
-        l.price, l.amount, l.discount, l.is_adjustment, l.is_unpriced, l.is_cancelled, l.is_disputed
+        l.price, l.amount, l.discount, l.is_adjustment, l.is_unpriced, l.is_cancelled,
+        l.is_disputed, l.visitor_id, l.member_known_at, l.cancelled_at
     from clean.order_lines as l
     join touched as t on t.order_id = l.order_id
 ),
@@ -38,7 +39,7 @@ foreign_costs as (
 costed as (
     select l.order_id, l.line, l.member_id, l.product_id, l.ordered_at, l.channel, l.quantity,
         l.price, l.amount, l.discount, l.is_adjustment, l.is_unpriced, l.is_cancelled,
-        l.is_disputed,
+        l.is_disputed, l.visitor_id, l.member_known_at, l.cancelled_at,
         case when p.currency is null then p.cost else f.cost end as unit_cost
     from order_lines as l
     left join products as p on p.product_id = l.product_id
@@ -66,6 +67,9 @@ select c.order_id,
     c.is_adjustment,
     c.is_unpriced,
     c.is_cancelled,
-    c.is_disputed
+    c.is_disputed,
+    c.visitor_id,
+    c.member_known_at,
+    c.cancelled_at
 from costed as c
 left join refunds as r on r.order_id = c.order_id and r.order_line = c.line

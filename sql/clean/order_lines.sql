@@ -5,7 +5,9 @@
 -- and its amount is the order's. First come those that also say the money or discount of the whole.
 --
 -- The member of a line is its order's: of the messages with a user, the server's (which have no
--- device) come first, then the earliest; without a user, the earliest message that has a member. The
+-- device) come first, then the earliest; without a user, the earliest message that has a member:
+-- then visitor_id is the device to which the order is owed, else member_known_at is when a message
+-- first named this user. cancelled_at: when it was first told. The
 -- channel and instant are the smallest. quantity is 1 where none can be read. What the message says
 -- of its goods beyond the lines that have money of their own is of those that have none, by quantity.
 -- A line that has no money even so, or only in a currency without a rate, is unpriced: its price and
@@ -52,31 +54,39 @@ messages as (
     select message_id, namespace, coalesce(own_order_id, order_number) as order_id, order_number,
         occurred_at, channel, product_id, quantity, price, amount, n_products,
         case when n_products > 0 then 1 when product_id is not null then 2 else 3 end as form,
-        first_value(member_id) over (
-            partition by coalesce(own_order_id, order_number)
-            order by member_id is null, not is_logged_in,
-                not (is_logged_in and visitor_id = member_id), occurred_at, message_id
-        ) as member_id
+        case when is_logged_in then member_id end as named_member_id,
+        first_value(member_id) over by_weight as member_id,
+        first_value(case when member_id is not null and not is_logged_in then visitor_id end)
+            over by_weight as visitor_id
     from events
     where event_name = 'Order Completed'
+    window by_weight as (
+        partition by coalesce(own_order_id, order_number)
+        order by member_id is null, not is_logged_in,
+            not (is_logged_in and visitor_id = member_id), occurred_at, message_id
+    )
 ),
 orders as (
     select order_id,
         min(order_number) as order_number,
         min(form) as form,
         min(member_id) as member_id,
+        min(visitor_id) as visitor_id,
+        min(case when named_member_id = member_id then occurred_at end) as member_known_at,
         min(occurred_at) as ordered_at,
         min(channel) as channel
     from messages
     group by order_id
 ),
 cancelled as (
-    select distinct coalesce(e.own_order_id, o.order_id, e.order_number) as order_id
+    select coalesce(e.own_order_id, o.order_id, e.order_number) as order_id,
+        min(e.occurred_at) as cancelled_at
     from events as e
     left join orders as o
         on e.own_order_id is null and o.order_number = e.order_number
         and o.member_id = e.member_id
     where e.event_name = 'Order Cancelled'
+    group by coalesce(e.own_order_id, o.order_id, e.order_number)
 ),
 whole_messages as (
     select m.message_id, m.order_id, m.amount, m.n_products, m.form,
@@ -368,7 +378,10 @@ select o.order_number,
     l.is_adjustment,
     l.is_unpriced,
     c.order_id is not null as is_cancelled,
-    l.is_disputed
+    l.is_disputed,
+    o.visitor_id,
+    o.member_known_at,
+    c.cancelled_at
 from discounted as l
 join orders as o on o.order_id = l.order_id
 left join cancelled as c on c.order_id = l.order_id

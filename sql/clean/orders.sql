@@ -14,13 +14,13 @@ with touched as (
 order_items as (
     select i.order_id, i.member_id, i.ordered_at, i.channel, i.quantity, i.amount, i.discount,
         i.refunded, i.returned, i.cost, i.is_adjustment, i.is_unpriced, i.is_cancelled,
-        i.is_disputed
+        i.is_disputed, i.cancelled_at
     from clean.order_items as i
     join touched as t on t.order_id = i.order_id
 ),
 valued as (
     select order_id, member_id, ordered_at, channel, is_adjustment, is_unpriced, is_cancelled,
-        is_disputed,
+        is_disputed, cancelled_at,
         amount - refunded as kept,
         case when not is_cancelled and not is_adjustment then amount else 0 end as revenue,
         case when not is_cancelled and not is_adjustment then refunded else 0 end as given_back,
@@ -41,6 +41,7 @@ grouped as (
         min(ordered_at) as ordered_at,
         min(channel) as channel,
         bool_or(is_cancelled) as is_cancelled,
+        min(cancelled_at) as cancelled_at,
         count(*) filter (where not is_adjustment) as n_items,
         count(*) filter (where is_unpriced) as n_unpriced,
         bool_or(is_disputed) as is_disputed,
@@ -75,5 +76,6 @@ select order_id,
     refunded,
     revenue - refunded as net_revenue,
     margin,
-    adjustments
+    adjustments,
+    cancelled_at
 from grouped

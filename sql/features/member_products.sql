@@ -8,18 +8,45 @@
 -- once, however they are split, and goodwill counts as little as it is.
 -- Cancelled orders and adjustments are no interest. n_orders and last_ordered_at are of what was
 -- ordered, also where it was given back since: the member did decide to buy it.
--- For comparing models, train_weight is what the weight was at holdout_start, holdout_weight what
--- has come since, without what was given back.
+-- All is as it was known at as_of, which may be an instant of the past: whose a device was by what
+-- clean.merge_log says of that time, orders that were cancelled later stand, and an order is the
+-- member's once a message has named the member. features.past_member_products is this at the start
+-- of the holdout window; holdout_weight is what has come in it, without what was given back.
 -- Contributions are added as decimals, so that the order of rows cannot change the last digit.
-with events as (
-    select member_id, product_id, event_name, occurred_at
-    from clean.events
+with identities as (
+    select identifier, member_id, visitor_id
+    from clean.identities
+),
+
+links as (
+    select anonymous_id, user_id
+    from clean.merge_log
+    where known_at < $as_of and (known_until is null or known_until >= $as_of)
+),
+
+-- Devices that were another's at as_of than clean.events says: none, as of the run.
+moved as (
+    select i.visitor_id, coalesce(u.member_id, i.visitor_id) as member_id
+    from identities as i
+    left join links as l on l.anonymous_id = i.identifier
+    left join identities as u on u.identifier = l.user_id
+    where coalesce(u.member_id, i.visitor_id) <> i.member_id
+),
+
+events as (
+    select
+        coalesce(m.member_id, e.member_id) as member_id,
+        e.product_id,
+        e.event_name,
+        e.occurred_at
+    from clean.events as e
+    left join moved as m on m.visitor_id = e.visitor_id and not e.is_logged_in
     where
-        not is_bot
-        and member_id is not null
-        and product_id is not null
-        and occurred_at < $as_of
-        and event_name in (
+        not e.is_bot
+        and e.member_id is not null
+        and e.product_id is not null
+        and e.occurred_at < $as_of
+        and e.event_name in (
             'Product Viewed',
             'Product Added',
             'Product Added to Wishlist',
@@ -28,28 +55,30 @@ with events as (
         )
 ),
 
-orders as (
-    select order_id
-    from clean.orders
-    where status <> 'cancelled'
-),
-
-order_items as (
-    select order_id, line, member_id, product_id, ordered_at, quantity, amount
-    from clean.order_items
-    where not is_adjustment and product_id <> '' and member_id is not null and ordered_at < $as_of
+order_lines as (
+    select
+        i.order_id,
+        i.line,
+        coalesce(m.member_id, i.member_id) as member_id,
+        i.product_id,
+        i.ordered_at,
+        i.quantity,
+        i.amount
+    from clean.order_items as i
+    left join moved as m on m.visitor_id = i.visitor_id
+    where
+        not i.is_adjustment
+        and i.product_id <> ''
+        and i.member_id is not null
+        and i.ordered_at < $as_of
+        and (i.member_known_at is null or i.member_known_at < $as_of)
+        and (i.cancelled_at is null or i.cancelled_at >= $as_of)
 ),
 
 refunds as (
     select order_id, order_line, refunded_at, quantity, amount
     from clean.refunds
     where match <> 'unmatched' and refunded_at < $as_of
-),
-
-order_lines as (
-    select i.order_id, i.line, i.member_id, i.product_id, i.ordered_at, i.quantity, i.amount
-    from order_items as i
-    join orders as o on o.order_id = i.order_id
 ),
 
 interactions as (
@@ -116,12 +145,6 @@ pairs as (
         cast(sum(weight) as double) as weight,
         cast(sum(abs(weight)) as double) as turnover,
         cast(
-            sum(weight) filter (where occurred_at < $holdout_start) as double
-        ) as weight_before_holdout,
-        cast(
-            sum(abs(weight)) filter (where occurred_at < $holdout_start) as double
-        ) as turnover_before_holdout,
-        cast(
             sum(weight) filter (where occurred_at >= $holdout_start and weight > 0) as double
         ) as weight_in_holdout,
         count(*) filter (where kind = 'view') as n_views,
@@ -142,11 +165,6 @@ rounded as (
         member_id,
         product_id,
         case when abs(weight) > 1e-12 * turnover then weight else 0e0 end as weight,
-        case
-            when abs(weight_before_holdout) > 1e-12 * turnover_before_holdout
-                then weight_before_holdout
-            else 0e0
-        end as weight_before_holdout,
         coalesce(weight_in_holdout, 0e0) as weight_in_holdout,
         n_views,
         n_carts,
@@ -174,8 +192,5 @@ select
     last_at,
     last_ordered_at,
     first_viewed_at,
-    weight_before_holdout * power(
-        2e0, (unix_timestamp($as_of) - unix_timestamp($holdout_start)) / 86400e0 / $half_life_days
-    ) as train_weight,
     weight_in_holdout as holdout_weight
 from rounded

@@ -1,10 +1,15 @@
--- One row per member and cut: what she had done strictly before the cut date, and whether she
--- ordered in the 7 days from it. The last cut is run_date, whose week is still to come: has_order
--- is NULL and every identified member is there to be scored. The $n_cuts before it lie a week apart
--- each; there a member stands if her user id or sign-up was known by then, for who is identified
--- only since then is often so because she ordered. Past cuts take every $one_in-th member, which is
--- a fair draw as ids are drawn from a keyed hash. Columns named as in features.members mean the
--- same, at the cut; assets/tags/propensity.py learns from the one part and scores the other.
+-- One row per member and cut: what they had done strictly before the cut date, as it was known at
+-- the cut, and whether they ordered in the 7 days from it. The last cut is run_date, whose week is
+-- still to come: has_order is NULL and every identified member is there to be scored. The $n_cuts
+-- before it lie a week apart each; there a member stands if their user id or sign-up was known by
+-- then, for who is identified only since then is often so because they ordered. Past cuts take every
+-- $one_in-th member, which is a fair draw as ids are drawn from a keyed hash. Columns named as in
+-- features.members mean the same, at the cut; assets/tags/propensity.py learns from the one part and
+-- scores the other.
+-- Known at the cut (features.known_days): what a device did is the member's only if a login had tied
+-- it to the member by then, and refunds and cancellations count from when they were told.
+-- has_order is as it was known at the end of its week: so all cuts are judged alike, as run_date's
+-- will be, while as of today older weeks would have lost more orders to refunds than newer ones.
 with members as (
     select member_id, signed_up_at
     from clean.members
@@ -12,15 +17,24 @@ with members as (
 ),
 
 identities as (
-    select member_id, min(first_seen_at) as first_seen_at
+    select member_id, min(known_at) as known_at
     from clean.identities
     where kind = 'user_id'
     group by member_id
 ),
 
-member_days as (
-    select member_id, date, n_views, n_carts, n_orders, n_shares, net_revenue
-    from features.member_days
+known_days as (
+    select
+        member_id,
+        date,
+        known_at,
+        coalesce(known_until, timestamp '9999-12-31') as known_until,
+        n_views,
+        n_carts,
+        n_orders,
+        n_shares,
+        net_revenue
+    from features.known_days
     where date < $run_date
 ),
 
@@ -28,19 +42,27 @@ known as (
     select
         m.member_id,
         cast(
-            from_utc_timestamp(least(m.signed_up_at, i.first_seen_at), $time_zone) as date
+            from_utc_timestamp(least(m.signed_up_at, i.known_at), $time_zone) as date
         ) as known_date
     from members as m
     left join identities as i on i.member_id = m.member_id
 ),
 
-cuts as (
+cut_dates as (
     select $run_date - 7 * cast(weeks_back as integer) as cut_date
     from range(cast($n_cuts as bigint) + 1) as back(weeks_back)
 ),
 
+cuts as (
+    select
+        cut_date,
+        to_utc_timestamp(cast(cut_date as timestamp), $time_zone) as cut_at,
+        to_utc_timestamp(cast(cut_date + 7 as timestamp), $time_zone) as end_at
+    from cut_dates
+),
+
 observed as (
-    select c.cut_date, k.member_id, k.known_date
+    select c.cut_date, c.cut_at, c.end_at, k.member_id, k.known_date
     from known as k
     join cuts as c
         on c.cut_date = $run_date
@@ -52,13 +74,18 @@ days as (
         o.cut_date,
         o.member_id,
         o.cut_date - d.date as days_ago,
-        d.n_views,
-        d.n_carts,
-        d.n_orders,
-        d.n_shares,
-        d.net_revenue
+        sum(d.n_views) as n_views,
+        sum(d.n_carts) as n_carts,
+        sum(d.n_orders) as n_orders,
+        sum(d.n_shares) as n_shares,
+        sum(d.net_revenue) as net_revenue
     from observed as o
-    join member_days as d on d.member_id = o.member_id and d.date < o.cut_date
+    join known_days as d
+        on d.member_id = o.member_id
+        and d.date < o.cut_date
+        and d.known_at < o.cut_at
+        and d.known_until >= o.cut_at
+    group by o.cut_date, o.member_id, d.date
 ),
 
 windows as (
@@ -93,9 +120,14 @@ windows as (
 ),
 
 orders as (
-    select distinct c.cut_date, d.member_id
-    from cuts as c
-    join member_days as d on d.date >= c.cut_date and d.date < c.cut_date + 7
+    select distinct o.cut_date, o.member_id
+    from observed as o
+    join known_days as d
+        on d.member_id = o.member_id
+        and d.date >= o.cut_date
+        and d.date < o.cut_date + 7
+        and d.known_at < o.end_at
+        and d.known_until >= o.end_at
     where d.n_orders > 0
 )
 

@@ -77,7 +77,11 @@ class Nights:
                 "create or replace table raw.loads as select $day::date as load_date",
                 {"day": FIRST + dt.timedelta(days=number)},
             )
-            session.execute("create or replace table features.member_products as from pairs")
+            session.execute(
+                "create or replace table features.member_products as from pairs;"
+                "create or replace table features.past_member_products as"
+                " select member_id, product_id, train_weight as weight from pairs"
+            )
             session.execute(
                 "create schema if not exists clean; create schema if not exists tags;"
                 "create or replace table clean.members as select distinct member_id,"

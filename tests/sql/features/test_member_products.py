@@ -23,7 +23,7 @@ def days_ago(days: float) -> dt.datetime:
 def given(tables):
     """Fills the tables that member_products reads; what is left out is empty."""
 
-    def fill(events=(), orders=(), order_items=(), refunds=()):
+    def fill(events=(), order_items=(), refunds=()):
         tables.given(
             clean.EVENTS,
             [
@@ -37,7 +37,8 @@ def given(tables):
                 for number, event in enumerate(events)
             ],
         )
-        tables.given(clean.ORDERS, orders)
+        tables.given(clean.IDENTITIES)
+        tables.given(clean.MERGE_LOG)
         tables.given(
             clean.ORDER_ITEMS,
             [{"line": 1, "member_id": 1, "product_id": "p", **item} for item in order_items],
@@ -66,7 +67,6 @@ def test_weights_halve_every_half_life(tables, given):
             {"occurred_at": days_ago(0.25), "event_name": "Product Added to Wishlist"},
             {"occurred_at": days_ago(60), "event_name": "Product Shared"},
         ],
-        orders=[{"order_id": "o", "status": "completed"}],
         order_items=[{"order_id": "o", "ordered_at": days_ago(90), "quantity": 12}],
     )
     (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
@@ -94,10 +94,6 @@ def test_forward_weights_are_the_same_sum_from_the_epoch(tables, given):
 
 def test_refunds_count_against_the_line_they_are_set_against(tables, given):
     given(
-        orders=[
-            {"order_id": "kept", "status": "partially_refunded"},
-            {"order_id": "off", "status": "cancelled"},
-        ],
         order_items=[
             {"order_id": "kept", "ordered_at": days_ago(60), "amount": 40, "quantity": 2},
             {
@@ -107,7 +103,12 @@ def test_refunds_count_against_the_line_they_are_set_against(tables, given):
                 "product_id": "q",
                 "amount": 40,
             },
-            {"order_id": "off", "ordered_at": days_ago(60), "amount": 40},
+            {
+                "order_id": "off",
+                "ordered_at": days_ago(60),
+                "amount": 40,
+                "cancelled_at": days_ago(59),
+            },
         ],
         refunds=[
             {"order_id": "kept", "refunded_at": days_ago(30), "match": "inferred", "amount": 20},
@@ -133,7 +134,6 @@ def test_refunds_count_against_the_line_they_are_set_against(tables, given):
 @pytest.mark.parametrize("parts", [[100], [33.33, 33.33, 33.34], [0.01, 99.99], [7, 11, 13, 69]])
 def test_however_a_whole_return_is_split_it_takes_the_order_away(tables, given, parts):
     given(
-        orders=[{"order_id": "o", "status": "refunded"}],
         order_items=[{"order_id": "o", "ordered_at": days_ago(30), "amount": 100}],
         refunds=[
             {
@@ -146,29 +146,30 @@ def test_however_a_whole_return_is_split_it_takes_the_order_away(tables, given, 
         ],
     )
     (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
-    assert row["weight"] == row["train_weight"] == 0
+    assert row["weight"] == 0
 
 
 def test_the_split_lies_at_the_holdout_start(tables, given):
-    """train_weight is what weight was at the start; refunds are no holdout."""
+    """What the weight was at the start; refunds are no holdout."""
     given(
         events=[{"occurred_at": days_ago(28.5)}, {"occurred_at": days_ago(28)}],
-        orders=[{"order_id": "o", "status": "refunded"}],
         order_items=[{"order_id": "o", "ordered_at": days_ago(58), "amount": 9}],
         refunds=[
             {"order_id": "o", "refunded_at": days_ago(10), "match": "referenced", "amount": 9}
         ],
     )
     (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
-    assert row["train_weight"] == pytest.approx(0.5 ** (0.5 / 30) + 5 * 0.5, rel=1e-9)
     assert row["holdout_weight"] == pytest.approx(0.5 ** (28 / 30), rel=1e-9)
+    (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE, as_of=days_ago(28))
+    assert row["weight"] == pytest.approx(0.5 ** (0.5 / 30) + 5 * 0.5, rel=1e-9)
+    assert (row["n_views"], row["n_orders"]) == (1, 1)
 
 
-def test_a_pair_met_only_lately_has_no_train_weight(tables, given):
+def test_a_pair_met_only_lately_is_holdout(tables, given):
     given(events=[{"occurred_at": days_ago(1)}])
     (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
-    assert row["train_weight"] == 0
     assert row["holdout_weight"] == row["weight"] > 0
+    assert tables.run(MEMBER_PRODUCTS, LOAD_DATE, as_of=days_ago(28)) == []
 
 
 def test_what_is_no_interest_is_left_out(tables, given):
@@ -180,15 +181,11 @@ def test_what_is_no_interest_is_left_out(tables, given):
             {"occurred_at": days_ago(1), "event_name": "Product Removed"},
             {"occurred_at": AS_OF},
         ],
-        orders=[
-            {"order_id": "kept", "status": "completed"},
-            {"order_id": "off", "status": "cancelled"},
-        ],
         order_items=[
             {"order_id": "kept", "ordered_at": days_ago(1), "is_adjustment": True},
             {"order_id": "kept", "ordered_at": days_ago(1), "line": 2, "member_id": None},
             {"order_id": "kept", "ordered_at": AS_OF, "line": 3},
-            {"order_id": "off", "ordered_at": days_ago(1)},
+            {"order_id": "off", "ordered_at": days_ago(1), "cancelled_at": days_ago(0.5)},
         ],
     )
     assert tables.run(MEMBER_PRODUCTS, LOAD_DATE) == []

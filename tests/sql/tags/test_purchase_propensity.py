@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.clean import contracts as clean
-from assets.features.contracts import MEMBER_DAYS, MEMBERS
+from assets.features.contracts import KNOWN_DAYS, MEMBER_DAYS, MEMBERS
 from assets.raw.contracts import LOADS
 from assets.tags.assets import propensity_metrics, purchase_propensity
 from assets.tags.contracts import PROPENSITY_METRICS, PURCHASE_PROPENSITY
@@ -33,7 +33,7 @@ def midnight_before(days):
 @pytest.fixture
 def fill(tables):
     """Members by id with their sign-up, days as (member, days before the run date): counts."""
-    contracts = (clean.MEMBERS, clean.IDENTITIES, clean.SESSIONS, MEMBER_DAYS)
+    contracts = (clean.MEMBERS, clean.IDENTITIES, clean.SESSIONS, MEMBER_DAYS, KNOWN_DAYS)
     for contract in contracts:
         tables.given(contract)
 
@@ -59,8 +59,7 @@ def fill(tables):
                     "identifier": f"{kind}-{member}",
                     "kind": kind,
                     "member_id": member,
-                    "first_seen_at": at,
-                    "last_seen_at": at,
+                    "known_at": at,
                 }
                 for member, kind, at in user_ids
             ],
@@ -69,6 +68,20 @@ def fill(tables):
             MEMBER_DAYS,
             [
                 {"member_id": member, "date": before(ago), **counts}
+                for (member, ago), counts in dict(days).items()
+            ],
+        )
+        tables.given(
+            KNOWN_DAYS,
+            [
+                {
+                    "member_id": member,
+                    "date": before(ago),
+                    "kind": "act",
+                    "subject": str(member),
+                    "known_at": midnight_before(ago),
+                    **counts,
+                }
                 for (member, ago), counts in dict(days).items()
             ],
         )
