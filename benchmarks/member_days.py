@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from assets.clean.contracts import EVENTS, MEMBERS, ORDERS, SESSIONS
-from assets.features.contracts import MEMBER_DAYS, ORDER_DAYS
+from assets.features.contracts import MEMBER_DAYS, ORDER_DAYS, TRACKING
 from assets.features.contracts import MEMBERS as MEMBER_FEATURES
 from assets.tags.contracts import MEMBER_PREFERENCES
 from assets.value.contracts import (
@@ -146,6 +146,7 @@ def fill_shop(session: Session, n_members: int) -> None:
             "parameters_of": "'pooled'",
         },
     )
+    session.create_empty(TRACKING)
     for contract in (MEMBER_FEATURES, MEMBER_PREFERENCES, RFM):
         fill(session, contract, MEMBERS.name, {"member_id": "member_id"})
     values = ", ".join(f"('{name}', {value})" for name, value in PARAMETERS.items())

@@ -88,6 +88,7 @@ def past_member_products(shop: ShopConfig, warehouse: Warehouse) -> dg.Materiali
 
 known_days = sql_asset(contracts.KNOWN_DAYS)
 member_days = sql_asset(contracts.MEMBER_DAYS)
+tracking = sql_asset(contracts.TRACKING)
 order_days = sql_asset(contracts.ORDER_DAYS)
 member_products = sql_asset(contracts.MEMBER_PRODUCTS)
 members = sql_asset(contracts.MEMBERS)

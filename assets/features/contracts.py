@@ -69,6 +69,25 @@ KNOWN_DAYS = Contract(
     is_published=False,
 )
 
+TRACKING = Contract(
+    schema="features",
+    table="tracking",
+    grain="kind of event of which history has begun",
+    key=("kind",),
+    columns=(
+        Column(
+            "kind",
+            "varchar",
+            "acts: deliberate, of members; orders: not cancelled; activity: both",
+            accepts=("acts", "orders", "activity"),
+        ),
+        Column("first_date", "date", "The first date of which more than a stray record is known"),
+        Column("first_complete_date", "date", "The day after: the first that is known whole"),
+    ),
+    description="Since when is known what members do; what came before is cut off.",
+    claims={"a_whole_day_comes_later": "first_complete_date > first_date"},
+)
+
 ORDER_DAYS = Contract(
     schema="features",
     table="order_days",

@@ -133,6 +133,11 @@ K_FACTOR = Contract(
             nullable=True,
         ),
         Column("is_mature", "boolean", "Over for long enough that hardly a sign-up is to come"),
+        Column(
+            "is_cut",
+            "boolean",
+            "The period begins before the history of acts does, see features.tracking",
+        ),
     ),
     description="K = invites per active member times acceptance rate, by when it was shared.",
     owner=GROWTH,

@@ -276,7 +276,7 @@ def _retention_picture(session: Session) -> dict[str, Any]:
 
     cohorts = session.frame(
         "select cohort_date, period, rate from value.retention_cohorts"
-        " where unit = 'month' and mode = 'exact' and segment_column = 'all'"
+        " where unit = 'month' and mode = 'exact' and segment_column = 'all' and not is_cut"
     )
     return {"retention by monthly cohort": dg.MetadataValue.md(retention_heat_map(cohorts))}
 

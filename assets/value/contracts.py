@@ -225,6 +225,11 @@ LIFECYCLE_HISTORY = Contract(
         Column("left_date", "date", "The next stage's entered_date; NULL: now", nullable=True),
         Column("stage", "varchar", "Where she was", accepts=STAGES),
         Column("previous_stage", "varchar", "Where she was before", nullable=True, accepts=STAGES),
+        Column(
+            "is_cut",
+            "boolean",
+            "Orders from before their history, see features.tracking, may make it another stage",
+        ),
     ),
     description="On each date a member is in one stage: entered_date <= date < left_date.",
     owner=GROWTH,
@@ -243,6 +248,11 @@ LIFECYCLE_TRANSITIONS = Contract(
         Column("n_members", "bigint", "Members"),
         share("rate", "Of those in from_stage at the start; NULL if nobody was").optional(),
         Column("is_complete", "boolean", "The month is over"),
+        Column(
+            "is_cut",
+            "boolean",
+            "The month begins before the history of orders does, see features.tracking",
+        ),
     ),
     description="Every stage against every stage, staying included.",
     owner=GROWTH,
@@ -279,6 +289,11 @@ RETENTION_COHORTS = Contract(
             "on_or_after, where members may still come back, all of the cohort are retained too",
         ),
         Column("retained_so_far", "bigint", "Retained as far as is known; it grows until complete"),
+        Column(
+            "is_cut",
+            "boolean",
+            "The cohort is from before history, see features.tracking, begins: much is missing",
+        ),
     ),
     description="Members, identified or not, of the cohort active in period t over its size.",
     owner=GROWTH,
@@ -302,17 +317,33 @@ GROWTH_ACCOUNTING = Contract(
         Column("period", "date", "Its first day"),
         Column("new", "bigint", "Active for the first time"),
         Column("returning", "bigint", "Active in the period before, too"),
-        Column("resurrected", "bigint", "Active before, but not in the period before"),
+        Column(
+            "resurrected",
+            "bigint",
+            "Active, or signed up before history begins, but not active in the period before",
+        ),
         Column("went_dormant", "bigint", "Active in the period before, not in this"),
         Column("active", "bigint", "Active in the period"),
         Column("active_before", "bigint", "Active in the period before"),
         Column(
             "quick_ratio",
             "double",
-            "New and resurrected over went dormant; NULL if nobody went or the period goes on",
+            "New and resurrected over went dormant; NULL if nobody went, it goes on or is cut",
             nullable=True,
         ),
         Column("is_complete", "boolean", "The period is over"),
+        Column(
+            "is_cut",
+            "boolean",
+            "History, see features.tracking, begins too late for the row: members are missing",
+        ),
+        Column(
+            "cut_by",
+            "varchar",
+            "Why: the period begins before history does, or the period before it; NULL: not cut",
+            nullable=True,
+            accepts=("period", "period_before"),
+        ),
     ),
     description="Where active members, identified or not, come from, and where they went.",
     owner=GROWTH,
@@ -321,6 +352,10 @@ GROWTH_ACCOUNTING = Contract(
             '"active" = active_before + "new" + resurrected - went_dormant'
         ),
         "active_is_the_sum_of_its_parts": '"active" = "new" + "returning" + resurrected',
+        "counts_are_not_negative": '"new" >= 0 and resurrected >= 0 and went_dormant >= 0',
+        "what_is_cut_has_a_reason_and_no_ratio": (
+            "is_cut = (cut_by is not null) and (not is_cut or quick_ratio is null)"
+        ),
     },
 )
 

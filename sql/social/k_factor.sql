@@ -7,7 +7,15 @@
 -- which take sign-ups for independent of each other.
 -- Sign-ups come in for a while: k and the acceptance rate are told of periods alone that have been
 -- over for $k_maturity_days. cycle_days: half of the sign-ups come quicker after the share.
-with members as (
+-- is_cut: the period begins before the first complete day of acts (features.tracking), so that shares
+-- of it are missing.
+with tracking as (
+    select first_complete_date
+    from features.tracking
+    where kind = 'acts'
+),
+
+members as (
     select member_id
     from clean.members
     where is_identified
@@ -154,5 +162,7 @@ select
                 / nullif(active, 0)
     end as k_high,
     case when is_mature then cycle_days end as cycle_days,
-    is_mature
+    is_mature,
+    coalesce(period < tracking.first_complete_date, false) as is_cut
 from counts
+left join tracking on true

@@ -3,11 +3,14 @@
 -- members, any activity, be they identified or but a device, each is one of
 --   new          her first active period;
 --   returning    active in the period before;
---   resurrected  active before, but not in the period before;
+--   resurrected  known before, but not active in the period before: who had signed up before history
+--                begins (features.tracking) is not new when first seen to be active;
 -- went_dormant: active in the period before, not in this one. So in every row
 --   active = active_before + new + resurrected - went_dormant,
 -- where the two sides are counted apart: who left by her next active day, who came by the one
--- before. quick_ratio = (new + resurrected) / went_dormant, of periods that are over.
+-- before. quick_ratio = (new + resurrected) / went_dormant, of periods that are over and not cut.
+-- Before the first complete day of every kind of event active members are missing. cut_by says where
+-- this touches a row: the period itself begins before it, or the period before does.
 with member_days as (
     select date, period_marks
     from features.member_days
@@ -67,6 +70,24 @@ counted as (
     group by unit, period
 ),
 
+tracking as (
+    select first_date, first_complete_date
+    from features.tracking
+    where kind = 'activity'
+),
+
+-- Known before history begins, and first seen to be active since.
+older as (
+    select d.first_date, count(*) as n_members
+    from features.member_days as d
+    join clean.members as m on m.member_id = d.member_id
+    join tracking as t on d.first_date >= t.first_date
+    where
+        d.date = d.first_date
+        and m.signed_up_at < to_utc_timestamp(cast(t.first_date as timestamp), $time_zone)
+    group by d.first_date
+),
+
 units as (
     select unit, step
     from (
@@ -89,19 +110,32 @@ calendar as (
     join begun as b on b.unit = u.unit
 ),
 
+older_by_period as (
+    select u.unit, cast(date_trunc(u.unit, o.first_date) as date) as period, sum(n_members) as n
+    from older as o
+    cross join units as u
+    group by u.unit, period
+),
+
 followed as (
     select
         c.unit,
         c.period,
-        coalesce(n."new", 0) as "new",
+        coalesce(n."new", 0) - coalesce(o.n, 0) as "new",
         coalesce(n."returning", 0) as "returning",
-        coalesce(n.resurrected, 0) as resurrected,
+        coalesce(n.resurrected, 0) + coalesce(o.n, 0) as resurrected,
         coalesce(lag(n.leavers) over by_period, 0) as went_dormant,
         coalesce(n.active, 0) as active,
         coalesce(lag(n.active) over by_period, 0) as active_before,
-        c.period + c.step <= $run_date as is_complete
+        c.period + c.step <= $run_date as is_complete,
+        case
+            when c.period < t.first_complete_date then 'period'
+            when c.period - c.step < t.first_complete_date then 'period_before'
+        end as cut_by
     from calendar as c
     left join counted as n on n.unit = c.unit and n.period = c.period
+    left join older_by_period as o on o.unit = c.unit and o.period = c.period
+    left join tracking as t on true
     window by_period as (partition by c.unit order by c.period)
 )
 
@@ -115,7 +149,10 @@ select
     active,
     active_before,
     case
-        when is_complete and went_dormant > 0 then ("new" + resurrected) / went_dormant
+        when is_complete and cut_by is null and went_dormant > 0
+            then ("new" + resurrected) / went_dormant
     end as quick_ratio,
-    is_complete
+    is_complete,
+    cut_by is not null as is_cut,
+    cut_by
 from followed

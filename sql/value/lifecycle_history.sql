@@ -13,7 +13,15 @@
 -- What she was on an earlier date follows from her order days up to then and from the parameters
 -- of value.clv_parameters as they are now, so no earlier run is needed, and none is contradicted by
 -- more than these have moved since.
-with members as (
+-- Orders from before their first complete day (features.tracking) are not known. is_cut where they may
+-- make another stage of it: entered by that day's midnight, or new, of a member who was known before.
+with tracking as (
+    select first_complete_date
+    from features.tracking
+    where kind = 'orders'
+),
+
+members as (
     select
         member_id,
         cast(from_utc_timestamp(least(signed_up_at, first_seen_at), $time_zone) as date) as known_on
@@ -180,10 +188,17 @@ coded as (
 )
 
 select
-    member_id,
-    entered_date,
-    lead(entered_date) over by_date as left_date,
-    stage,
-    lag(stage) over by_date as previous_stage
-from coded
-window by_date as (partition by member_id order by entered_date)
+    c.member_id,
+    c.entered_date,
+    lead(c.entered_date) over by_date as left_date,
+    c.stage,
+    lag(c.stage) over by_date as previous_stage,
+    coalesce(
+        c.entered_date <= t.first_complete_date
+        or (c.stage = 'new' and m.known_on < t.first_complete_date),
+        false
+    ) as is_cut
+from coded as c
+join members as m on m.member_id = c.member_id
+left join tracking as t on true
+window by_date as (partition by c.member_id order by c.entered_date)

@@ -3,7 +3,15 @@
 -- the shop's midnight that begins the month, the end the one that begins the next, or the run's
 -- where the month is not over. n_members of a month add up to all who were known at its start.
 -- rate = n_members / those in from_stage at the start, NULL where nobody was.
-with history as (
+-- is_cut: the month begins before the first complete day of orders (features.tracking), so that
+-- older orders, which would make other stages, are missing.
+with tracking as (
+    select first_complete_date
+    from features.tracking
+    where kind = 'orders'
+),
+
+history as (
     select member_id, stage, entered_date, left_date
     from value.lifecycle_history
 ),
@@ -94,10 +102,13 @@ counted as (
 )
 
 select
-    month_date,
-    from_stage,
-    to_stage,
-    n_members,
-    n_members / nullif(sum(n_members) over (partition by month_date, from_stage), 0) as rate,
-    is_complete
-from counted
+    c.month_date,
+    c.from_stage,
+    c.to_stage,
+    c.n_members,
+    c.n_members / nullif(sum(c.n_members) over (partition by c.month_date, c.from_stage), 0)
+        as rate,
+    c.is_complete,
+    coalesce(c.month_date < t.first_complete_date, false) as is_cut
+from counted as c
+left join tracking as t on true

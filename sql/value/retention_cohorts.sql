@@ -17,10 +17,28 @@
 -- Beside 'all' the members are told apart by the columns, and the attributes of their own, that
 -- shop.yaml names, by what these say now, whatever they said when the member came: those who stayed
 -- have had more time to become champions.
+-- History begins at some time (features.tracking). A cohort from before its first complete day is
+-- cut, is_cut: of its members and of their periods some are missing. Who had signed up before, and is
+-- first seen to be active since, is in no cohort: her first period is not known.
 -- Reading it twice costs less than keeping it.
-with member_days as not materialized (
-    select member_id, date, first_date, previous_date, period_marks
-    from features.member_days
+with tracking as (
+    select first_date, first_complete_date
+    from features.tracking
+    where kind = 'activity'
+),
+
+older as (
+    select m.member_id, t.first_date
+    from clean.members as m
+    join tracking as t
+        on m.signed_up_at < to_utc_timestamp(cast(t.first_date as timestamp), $time_zone)
+),
+
+member_days as not materialized (
+    select d.member_id, d.date, d.first_date, d.previous_date, d.period_marks
+    from features.member_days as d
+    left join older as o on o.member_id = d.member_id and d.first_date >= o.first_date
+    where o.member_id is null
 ),
 
 -- A member stands in one segment of each column that shop.yaml names.
@@ -341,6 +359,8 @@ select
     case when t.is_complete then t.retained end as retained,
     case when t.is_complete then t.retained / t.cohort_size end as rate,
     t.is_complete,
-    t.retained as retained_so_far
+    t.retained as retained_so_far,
+    coalesce(t.cohort_date < h.first_complete_date, false) as is_cut
 from told as t
 join segments as s on s.segment_number = t.segment_number
+left join tracking as h on true

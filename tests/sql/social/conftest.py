@@ -124,6 +124,7 @@ class Pool:
         ]
         given: tuple[tuple[Contract, list[dict[str, Any]]], ...] = (
             (features.SHARE_TOUCHES, rows),
+            (features.TRACKING, []),
             (clean.IDENTITIES, identities),
             (clean.MERGE_LOG, links),
             (clean.MEMBERS, members),

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assets.clean.contracts import MEMBERS
+from assets.features.contracts import TRACKING
 from assets.value.contracts import GROWTH_ACCOUNTING
 
 # A Monday, and the first of a month.
@@ -151,3 +153,42 @@ def start_of(day: int, unit: str) -> dt.date:
     if unit == "week":
         return date - dt.timedelta(days=date.weekday())
     return date.replace(day=1) if unit == "month" else date
+
+
+def test_who_had_signed_up_before_history_begins_is_not_new_in_it(run, tables):
+    """History begins on day 2; of the three who are seen then, one signed up long before."""
+    tables.given(
+        TRACKING,
+        [
+            {
+                "kind": kind,
+                "first_date": START + dt.timedelta(days=2),
+                "first_complete_date": START + dt.timedelta(days=3),
+            }
+            for kind in ("acts", "activity")
+        ],
+    )
+    long_ago = dt.datetime(2020, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
+    tables.given(
+        MEMBERS,
+        [
+            {"member_id": member, "time_zone_source": "shop", "signed_up_at": long_ago}
+            for member in (1, 4)
+        ],
+    )
+    # Member 4 ordered before: her first active day lies there.
+    rows = run({1: [2, 4], 2: [2], 3: [3], 4: [0, 4]}, last_day=5)
+    assert counts(rows, "day") == [
+        (1, 0, 0, 0, 1, 0),
+        (0, 0, 0, 1, 0, 1),
+        (1, 0, 1, 0, 2, 0),
+        (1, 0, 0, 2, 1, 2),
+        (0, 0, 2, 1, 2, 1),
+        (0, 0, 0, 2, 0, 2),
+    ]
+    cut = [(row["is_cut"], row["cut_by"]) for row in rows if row["unit"] == "day"]
+    assert cut == [(True, "period")] * 3 + [(True, "period_before")] + [(False, None)] * 2
+    ratios = [row["quick_ratio"] for row in rows if row["unit"] == "day"]
+    assert ratios == [None, None, None, None, 2, 0]
+    (month,) = [row for row in rows if row["unit"] == "month"]
+    assert (month["new"], month["resurrected"], month["cut_by"]) == (3, 1, "period")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.clean.contracts import MEMBERS
-from assets.features.contracts import ORDER_DAYS
+from assets.features.contracts import ORDER_DAYS, TRACKING
 from assets.value.contracts import (
     CLV,
     CLV_PARAMETERS,
@@ -103,6 +103,24 @@ CASES = {
     "twice her gap and a day": ([101, 81, 61, 41], "churn_risk", "dormant", 0, "retention"),
     "a quick buyer, gone": ([70, 60, 50], "churn_risk", "active", 19, "retention"),
 }
+
+
+def test_what_older_orders_may_change_is_marked(run, tables):
+    """Orders are known whole since 50 days ago; members are known since 60 days ago, or 40."""
+    since = RUN_DATE - dt.timedelta(days=50)
+    tables.given(TRACKING, [{"kind": "orders", "first_complete_date": since}])
+    for signed_up, orders, expected in (
+        (60, [45], [("prospect", True), ("new", True), ("dormant", False)]),
+        (40, [35], [("prospect", False), ("new", False), ("dormant", False)]),
+        (
+            60,
+            [55, 45],
+            [("prospect", True), ("new", True), ("active", False), ("churn_risk", False)],
+        ),
+    ):
+        run({1: orders}, signed_up=signed_up)
+        rows = tables.rows(LIFECYCLE_HISTORY)
+        assert [(row["stage"], row["is_cut"]) for row in rows] == expected
 
 
 def test_stages(run, tables):

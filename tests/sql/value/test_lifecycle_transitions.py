@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from assets.features.contracts import TRACKING
 from assets.value.contracts import LIFECYCLE_HISTORY, LIFECYCLE_TRANSITIONS, STAGES
 
 LOAD_DATE = dt.date(2026, 3, 31)
 RUN_DATE = dt.date(2026, 4, 1)
+# The first complete day of orders.
+WATCHED_SINCE = dt.date(2026, 1, 15)
 
 
 @pytest.fixture
@@ -27,6 +30,7 @@ def run(tables):
                 for (date, stage), end in zip(entered, [*left, None], strict=True)
             ]
         tables.given(LIFECYCLE_HISTORY, rows)
+        tables.given(TRACKING, [{"kind": "orders", "first_complete_date": WATCHED_SINCE}])
         found = tables.run(LIFECYCLE_TRANSITIONS, load_date)
         assert tables.offending(LIFECYCLE_TRANSITIONS) == {}
         return found
@@ -67,6 +71,7 @@ def test_members_move_and_stay(run):
         ("prospect", "prospect"): (1, 1),
     }
     assert moves(rows, 3)["prospect", "prospect"] == (2, 1)
+    assert {row["month_date"].month for row in rows if row["is_cut"]} == {12, 1}
 
 
 def test_every_stage_stands_against_every_stage(run):

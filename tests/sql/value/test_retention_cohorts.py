@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from assets.clean.contracts import MEMBER_ATTRIBUTES, MEMBERS
 from assets.features.contracts import MEMBERS as MEMBER_FEATURES
+from assets.features.contracts import TRACKING
 from assets.tags.contracts import MEMBER_PREFERENCES
 from assets.value.contracts import RETENTION_COHORTS, RFM
 from resources.config.shop import SegmentColumn
@@ -350,3 +351,25 @@ def start_of(date: dt.date, unit: str) -> dt.date:
     if unit == "week":
         return date - dt.timedelta(days=date.weekday())
     return date.replace(day=1) if unit == "month" else date
+
+
+def test_cohorts_from_before_history_are_cut_and_older_members_are_in_none(run, tables):
+    """History begins on day 1; members 1 and 2 had signed up before."""
+    dates = {"first_date": START + dt.timedelta(days=1)}
+    dates |= {"first_complete_date": START + dt.timedelta(days=2)}
+    tables.given(TRACKING, [{"kind": "activity", **dates}])
+    long_ago = dt.datetime(2020, 1, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
+    tables.given(
+        MEMBERS,
+        [
+            {"member_id": member, "time_zone_source": "shop", "signed_up_at": long_ago}
+            for member in (1, 2)
+        ],
+    )
+    rows = run({1: [0, 3], 2: [3, 4], 3: [3], 4: [1, 4]}, last_day=5)
+    found = {
+        (row["cohort_date"] - START).days: (row["cohort_size"], row["is_cut"])
+        for row in rows
+        if row["unit"] == "day" and row["mode"] == "exact"
+    }
+    assert found == {0: (1, True), 1: (1, True), 3: (1, False)}
