@@ -47,6 +47,8 @@ class Contract:
 
     `claims` maps a check's name, readable as a claim, to a SQL condition that every row meets.
     `is_published` says whether analysts get it in the analytics file.
+    `keeps_history` says what the table keeps, or reads, of earlier runs, and why. Without it, the
+    files, the shop's folder and as_of alone decide what is in the table.
     """
 
     schema: str
@@ -58,6 +60,7 @@ class Contract:
     claims: Mapping[str, str] = field(default_factory=dict[str, str])
     is_published: bool = True
     owner: str = "team:data"
+    keeps_history: str | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -78,8 +81,9 @@ class Contract:
 
     @property
     def comment(self) -> str:
-        """Grain and description, as stored in the database."""
-        return f"One row per {self.grain}. {self.description}"
+        """Grain, description and history, as stored in the database."""
+        history = f" Keeps history: {self.keeps_history}" if self.keeps_history else ""
+        return f"One row per {self.grain}. {self.description}{history}"
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -196,3 +196,45 @@ def test_prelude_defines_only_what_sql_uses() -> None:
     every = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "sql").rglob("*.sql"))
     for name in re.findall(r"temp macro (\w+)\(", read_sql("prelude.sql")):
         assert len(re.findall(rf"\b{name}\(", every)) > 1, name
+
+
+def test_what_is_made_of_history_says_so() -> None:
+    """A table that reads one that keeps history keeps it too, or says here why it does not."""
+    # Of the figures that were kept it reads those of its own run date.
+    reads_its_own = {("tags/purchase_propensity", "tags/propensity_metrics")}
+    tables = {each.asset_key for each in contracts()}
+    kept = {each.asset_key.to_user_string() for each in contracts() if each.keeps_history}
+    made_of_it = {
+        (key.to_user_string(), parent.to_user_string())
+        for key, node in NODES.items()
+        for parent in node.parent_keys
+        if parent.to_user_string() in kept and key in tables
+    }
+    assert {name for name, _ in made_of_it - reads_its_own} <= kept
+
+
+def test_the_readme_names_what_keeps_history_and_what_does_not() -> None:
+    rows = [
+        "| stage | a function of the files, the shop's folder and as_of alone |",
+        "|---|---|",
+        *(
+            f"| {stage} | "
+            + ", ".join(
+                f"`{each.table}`"
+                for each in contracts()
+                if each.schema == stage and not each.keeps_history
+            )
+            + " |"
+            for stage in STAGES
+            if any(each.schema == stage and not each.keeps_history for each in contracts())
+        ),
+        "",
+        "| keeps history | what, and why |",
+        "|---|---|",
+        *(
+            f"| `{each.name}` | {each.keeps_history} |"
+            for each in contracts()
+            if each.keeps_history
+        ),
+    ]
+    assert "\n".join(rows) in (ROOT / "README.md").read_text(encoding="utf-8")

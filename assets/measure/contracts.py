@@ -29,4 +29,5 @@ CAMPAIGN_LIFT = Contract(
     description=(
         "Intention to treat: all assigned members, delivered to or not, after measure.window_days."
     ),
+    keeps_history="It measures what push.assignments and push.push_list record.",
 )

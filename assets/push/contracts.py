@@ -114,6 +114,7 @@ AUDIENCES = Contract(
     key=("campaign_id", "member_id"),
     columns=(CAMPAIGN_ID, MEMBER_ID),
     description="Whom each running campaign's audience SQL selects.",
+    keeps_history="A campaign may ask of tables that keep history.",
 )
 
 VARIABLES = Contract(
@@ -131,6 +132,7 @@ VARIABLES = Contract(
         Column("missing", "varchar[]", "Names of the variables that have no value for her"),
     ),
     description="What a template can say of her.",
+    keeps_history="They name products of recommend.member_products.",
 )
 
 ELIGIBILITY = Contract(
@@ -148,6 +150,7 @@ ELIGIBILITY = Contract(
         "The gates before the arm: erasure, consent, suppression, address, audience, and one "
         "member for each address. Whom a text has nothing to say to counts as outside the audience."
     ),
+    keeps_history="It is made of push.audiences and push.variables.",
 )
 
 ASSIGNMENTS = Contract(
@@ -169,6 +172,9 @@ ASSIGNMENTS = Contract(
         "bucket_is_between_0_and_9999": "bucket between 0 and 9999",
         "propensity_is_a_share": "propensity > 0 and propensity <= 1",
     },
+    keeps_history=(
+        "A member's arm is drawn once and stands for good, else no lift could be measured."
+    ),
 )
 
 DECISIONS = Contract(
@@ -203,6 +209,7 @@ DECISIONS = Contract(
             "(outcome = 'sent') = (slot is not null and send_at is not null)"
         ),
     },
+    keeps_history="What each run decided is a record, and caps count what earlier runs sent.",
 )
 
 PUSH_LIST = Contract(
@@ -228,4 +235,5 @@ PUSH_LIST = Contract(
     ),
     description="The outbound list: consented, capped, in the right hour, once.",
     claims={"messages_expire_after_they_are_due": "expires_at > send_at"},
+    keeps_history="What each run handed out is a record.",
 )

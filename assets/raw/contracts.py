@@ -61,6 +61,7 @@ SOURCES = Contract(
     ),
     description="What is declared, and until when it is known: by these instants as_of is told.",
     is_published=False,
+    keeps_history="It says when the last runs began, not what was in files.",
 )
 
 USER_ID = Column("user_id", "varchar", "Pseudonym of the known user", nullable=True)

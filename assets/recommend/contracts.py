@@ -54,6 +54,11 @@ ALS_MODEL = Contract(
     description="ALS models (implicit feedback); factors and id maps are in the model store."
     " Lists are made of the newest that is published.",
     owner=GROWTH,
+    keeps_history=(
+        "One version per run date stays. A model starts from the vectors of the newest "
+        "published version before it, which costs a fraction of a new fit, and so ends "
+        "elsewhere than one that starts at random."
+    ),
 )
 
 MODEL_METRICS = Contract(
@@ -97,6 +102,9 @@ MODEL_METRICS = Contract(
     description="Full ranking of what members had not met before the holdout window, by every"
     " source of lists. Measured on half of the members; the others taught the mix.",
     owner=GROWTH,
+    keeps_history=(
+        "The figures of every version stay. A model is tried against the one published before it."
+    ),
 )
 
 SIMILAR_PRODUCTS = Contract(
@@ -118,6 +126,7 @@ SIMILAR_PRODUCTS = Contract(
     ),
     description="Item-item random walk (RP3beta) with minimum support.",
     owner=GROWTH,
+    keeps_history="They are made with the settings of the newest published model.",
 )
 
 MEMBER_PRODUCTS = Contract(
@@ -142,4 +151,5 @@ MEMBER_PRODUCTS = Contract(
     description="Up to 20 products for every reachable member, after the shop's rules.",
     owner=GROWTH,
     claims={"rank_is_between_1_and_20": "rank between 1 and 20"},
+    keeps_history="They are made of the newest published model.",
 )

@@ -234,4 +234,5 @@ PROPENSITY_METRICS = Contract(
     ),
     description="How well orders of a week were foreseen; every version keeps its rows.",
     owner=GROWTH,
+    keeps_history="The figures of every run date stay, so that models can be compared over time.",
 )
