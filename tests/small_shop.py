@@ -70,7 +70,7 @@ def run_until(
     """
     import dagster as dg
 
-    from assets.raw.assets import BEGAN_TAG, TABLES
+    from assets.raw.assets import BEGAN_TAG
     from pipelines.catalogue import contracts
     from pipelines.definitions import build_definitions
     from pipelines.instance import OWN_RUN_TAG, end_killed_runs, instance_of, sole_run
@@ -81,18 +81,16 @@ def run_until(
         "dagster/asset_partition_range_start": days[0],
         "dagster/asset_partition_range_end": days[-1],
     }
-    keys: set[dg.AssetKey] = {
-        contract.asset_key
-        for contract in contracts()
-        if contract.schema in ("raw", *stages) and contract not in TABLES.all
-    }
+    ingest = definitions.resolve_job_def("ingest")
+    made = {each.asset_key for each in contracts() if each.schema in ("raw", *stages)}
+    keys: set[dg.AssetKey] = made - ingest.asset_layer.selected_asset_keys
     refresh = definitions.resolve_job_def("refresh").get_subset(
         asset_selection=keys, asset_check_selection=set()
     )
     own = {OWN_RUN_TAG: "1", BEGAN_TAG: began_at.replace(tzinfo=None).isoformat()}
     with sole_run(home, LOCK_SECONDS), instance_of(home) as instance:
         end_killed_runs(instance)
-        for job, tags in ((definitions.resolve_job_def("ingest"), span), (refresh, {})):
+        for job, tags in ((ingest, span), (refresh, {})):
             job.execute_in_process(instance=instance, tags={**tags, **own})
 
 

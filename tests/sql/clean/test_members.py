@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from assets.clean.contracts import MEMBERS
 from resources.config.shop import CHANNELS
+from tests.sizes import examples
 
 CONSENT = ("consented_channels", "withdrawn_channels")
 
@@ -211,7 +212,7 @@ def test_a_grant_counts_from_its_instant_and_a_withdrawal_at_once(log):
     ),
     at=st.none() | st.datetimes(dt.datetime(2026, 1, 4), dt.datetime(2030, 1, 1)),  # noqa: DTZ001
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_status_but_an_exact_grant_leaves_an_older_grant_standing(
     log, channel, purpose, status, at
 ):
@@ -232,7 +233,7 @@ def test_no_status_but_an_exact_grant_leaves_an_older_grant_standing(
     purpose=st.text(max_size=8).filter(lambda said: said != "marketing"),
     is_on_channel=st.booleans(),
 )
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_grant_that_is_not_exact_opens_nothing(log, channel, purpose, is_on_channel):
     log.members, log.consents = [], []
     record(log, "ann")
