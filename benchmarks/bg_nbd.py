@@ -154,15 +154,15 @@ def simulated(n_customers: int, seed: int = 1) -> Customers:
 def lifetime_values(found: Customers) -> NDArray[np.float64]:
     """Fit both models and give each customer's value: twelve months at 1 % a month."""
     histories = (found.frequency, found.recency, found.T)
-    return lifetime_value.predicted(
+    orders = lifetime_value.discounted_orders(
         bg_nbd.fit(*histories),
-        gamma_gamma.fit(found.frequency, found.monetary_value),
         *histories,
-        found.monetary_value,
         periods=12,
         period_length=_WEEKS_PER_MONTH,
         monthly_rate=0.01,
     )
+    values = gamma_gamma.fit(found.frequency, found.monetary_value)
+    return orders * values.expected_value(found.frequency, found.monetary_value)
 
 
 def seconds(run: Callable[[], object]) -> float:

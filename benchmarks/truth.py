@@ -32,7 +32,8 @@ select
 from clean.orders
 """
 _VALUES = """
-select identities.identifier, clv.p_alive, clv.expected_orders, clv.predicted_clv
+select identities.identifier, clv.p_alive, clv.expected_orders, clv.predicted_clv,
+    clv.predicted_clv_low, clv.predicted_clv_high, clv.expected_clv_low, clv.expected_clv_high
 from value.clv as clv
 join clean.identities as identities using (member_id)
 where identities.kind = 'user_id'
@@ -84,7 +85,8 @@ def compare(home: Home) -> list[tuple[str, float, float]]:
         .cast(pl.Float64)
         .sum()
     ).row(0)
-    alive = known.select(pl.col("is_alive_at_end").mean(), pl.col("p_alive").mean()).row(0)
+    told = known.filter(pl.col("p_alive").is_not_null())
+    alive = told.select(pl.col("is_alive_at_end").mean(), pl.col("p_alive").mean()).row(0)
     return [
         ("broken lines, rejected", dirt["broken_lines"], rejected),
         ("copies of a message, counted once", dirt["duplicates"], copies),
@@ -94,11 +96,25 @@ def compare(home: Home) -> list[tuple[str, float, float]]:
         ("orders refunded in part", dirt["refunds_partial"], partial),
         ("orders refunded whole", dirt["refunds_full"], whole),
         ("orders cancelled", dirt["cancelled"], cancelled),
-        ("buyers still alive (mean of P(alive))", *alive),
+        ("repeat buyers still alive (mean of P(alive))", *alive),
         ("order days in the next 12 months", sums[2], sums[3]),
         ("discounted margin of the next 12 months (CLV)", sums[0], sums[1]),
+        *compare_bounds(known),
         *sharing,
     ]
+
+
+def compare_bounds(members: pl.DataFrame) -> Iterator[tuple[str, float, float]]:
+    """How many of the buyers bring what lies within their bounds: promised, and found."""
+    brought = pl.col("discounted_margin_next_12_months").cast(pl.Float64)
+    for bounds, promised in (("predicted", 0.95), ("expected", 0.0)):
+        within = brought.is_between(f"{bounds}_clv_low", f"{bounds}_clv_high")
+        what = f"buyers whose margin lies within {bounds}_clv_low and _high"
+        yield (
+            what if promised else f"{what}, which bound its mean alone",
+            promised,
+            members.select(within.mean()).item() or 0.0,
+        )
 
 
 def compare_sharing(

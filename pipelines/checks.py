@@ -24,7 +24,13 @@ from assets.recommend.contracts import MODEL_METRICS
 from assets.social.contracts import COMMISSIONS, REFERRALS
 from assets.sql_asset import upstream_of
 from assets.tags.contracts import PRODUCT_TAGS
-from assets.value.contracts import CLV, GROWTH_ACCOUNTING, LIFECYCLE_HISTORY
+from assets.value.contracts import (
+    CLV,
+    CLV_BACKTEST,
+    GROWTH_ACCOUNTING,
+    LIFECYCLE,
+    LIFECYCLE_HISTORY,
+)
 from resources.contract import Contract
 from resources.shop import ShopConfig
 from resources.warehouse import Warehouse, read_sql
@@ -325,6 +331,7 @@ def finds_nothing(question: str, contract: Contract) -> dg.AssetChecksDefinition
 
 
 stages_follow_one_another = finds_nothing("stages_follow_one_another", LIFECYCLE_HISTORY)
+risk_agrees_with_stage = finds_nothing("risk_agrees_with_stage", LIFECYCLE)
 periods_follow_one_another = finds_nothing("periods_follow_one_another", GROWTH_ACCOUNTING)
 referrals_form_trees = finds_nothing("referrals_form_trees", REFERRALS)
 commissions_stay_within_rates = finds_nothing("commissions_stay_within_rates", COMMISSIONS)
@@ -338,8 +345,8 @@ def value_is_independent_of_frequency(
     limit = shop.declared.clv.max_correlation
     with warehouse.connect() as session:
         found = session.scalar(
-            "select corr(frequency, monetary_value) from value.clv"
-            " where frequency > 0 and monetary_value > 0 and method <> 'fallback'"
+            "select corr(profitable_repeats, profitable_value) from value.clv"
+            " where profitable_repeats > 0 and method <> 'fallback'"
         )
     # Of one member, of equal ones, or without the model, there is none.
     correlation = 0.0 if found is None or math.isnan(found) else float(found)
@@ -352,6 +359,26 @@ def value_is_independent_of_frequency(
         if passed
         else f"frequency and value correlate by {correlation:.2f}, over the {limit:g} of "
         "clv.max_correlation: predicted_clv is too even",
+    )
+
+
+@dg.asset_check(asset=CLV_BACKTEST.asset_key, additional_deps=[CLV.asset_key], pool="warehouse")
+def values_were_foreseen(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """What clv would have foretold of the last weeks came, as far as that can be told."""
+    with warehouse.connect() as session:
+        verdict, method, reason, has_buyers = session.rows(
+            "select verdict, method, reason, exists (from value.clv)"
+            " from value.clv_backtest where bucket = 'all'"
+        )[0]
+    passed = verdict == "holds" or not has_buyers
+    said = "is off" if verdict == "off" else "cannot be tested"
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"verdict": verdict, "method": method, "reason": reason},
+        description=None
+        if passed
+        else f"predicted_clv {said}: {reason}; take it for an order of the members, not for money",
     )
 
 

@@ -252,6 +252,10 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
     },
     "one_order": {
         "select frequency, monetary_value, method from value.clv": [(0, 0, "fallback")],
+        "select p_alive, churn_risk, churn_risk_by from value.clv": [(None, "unknown", "no_model")],
+        "select bucket, n_members, error_rate, verdict from value.clv_backtest": [
+            ("all", 0, None, "cannot_tell")
+        ],
         "select stage, count(*) from value.lifecycle group by all order by all": [
             ("new", 1),
             ("prospect", 2),

@@ -18,11 +18,18 @@ from resources.warehouse import Session, Warehouse, read_sql
 
 if TYPE_CHECKING:
     from assets.value.backtest import Backtest
-    from assets.value.forecast import Terms
+    from assets.value.fits import Terms
 
 _HISTORIES = read_sql("value/clv.sql")
 _SCORES = read_sql("value/rfm.sql")
-_HISTORY = ("frequency", "recency", "T", "monetary_value")
+_HISTORY = (
+    "frequency",
+    "recency",
+    "T",
+    "monetary_value",
+    "profitable_repeats",
+    "profitable_value",
+)
 _FUNNEL_STEPS = """
 select member_id, nth, step, occurred_at, is_newest
 from features.funnel_events
@@ -33,7 +40,7 @@ _OF_HISTORIES = [*upstream_of(_HISTORIES, contracts.CLV), *_COHORTS]
 
 
 def _terms(declared: Clv) -> "Terms":
-    from assets.value.forecast import Terms
+    from assets.value.fits import Terms
     from assets.value.lifetime_value import DataGate
 
     return Terms(
@@ -98,7 +105,11 @@ def clv(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
             predicted_clv_in_all=float(made.predicted_clv.sum()),
         )
         table = members_table(
-            histories, made, run_date=parameters["run_date"], risk_bands=declared.risk_bands
+            histories,
+            made,
+            run_date=parameters["run_date"],
+            risk_bands=declared.risk_bands,
+            active_days=shop.declared.lifecycle.active_days,
         )
         return session.write_frame(contracts.CLV, table)
 
@@ -114,14 +125,14 @@ def clv(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
 def clv_parameters(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     """The fits behind value.clv, found again from its histories."""
     from assets.value.clv_tables import parameters_table
-    from assets.value.forecast import fit_models
+    from assets.value.fits import fit_models
 
     declared = shop.declared.clv
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
         histories = session.frame(
-            'select member_id, frequency, recency, "T", monetary_value from value.clv'
-            " order by member_id"
+            'select member_id, frequency, recency, "T", monetary_value, profitable_repeats,'
+            " profitable_value from value.clv order by member_id"
         )
         models = fit_models(
             *(histories[name] for name in _HISTORY),
@@ -151,23 +162,25 @@ def _backtest(session: Session, parameters: Mapping[str, Any], declared: Clv) ->
         split=split,
         until=until,
         terms=_terms(declared),
+        largest_error=declared.max_backtest_error,
+        served_by=session.scalar("select min(method) from value.clv"),
         cohorts=_cohorts(session, histories, declared),
     )
 
 
 @dg.asset(
     key=contracts.CLV_BACKTEST.asset_key,
-    deps=_OF_HISTORIES,
+    deps=[*_OF_HISTORIES, contracts.CLV.asset_key],
     kinds={"python", "duckdb"},
     **described(contracts.CLV_BACKTEST),
 )
 def clv_backtest(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
-    """The backtest by number of repeat orders; empty where the shop was too young for models."""
+    """The backtest by number of repeat orders, with a verdict on the forecast."""
     findings: dict[str, Any] = {}
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
         made = _backtest(session, parameters, shop.declared.clv)
-        findings.update(made.metrics, reason=made.reason)
+        findings.update(made.metrics, reason=made.reason, verdict=made.buckets["verdict"][-1])
         return session.write_frame(contracts.CLV_BACKTEST, made.buckets)
 
     return report(warehouse, shop, write, findings)
@@ -175,7 +188,7 @@ def clv_backtest(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult
 
 @dg.asset(
     key=contracts.CLV_TRACKING.asset_key,
-    deps=_OF_HISTORIES,
+    deps=[*_OF_HISTORIES, contracts.CLV.asset_key],
     kinds={"python", "duckdb"},
     **described(contracts.CLV_TRACKING),
 )

@@ -576,13 +576,13 @@ class BgNbd:
         Where she cannot have left the number has no meaning, but stays in range.
         """
         stays = np.maximum(x, 0.0 if self.leaves_after_first else 1.0)
-        return np.log(self.a) - np.log(self._b + (stays - 1.0))
+        return np.log(self.a) - np.log(self.survived + (stays - 1.0))
 
     def _may_leave(self, x: Floats) -> NDArray[np.bool_]:
         return (x > 0) | self.leaves_after_first
 
     @property
-    def _b(self) -> float:
+    def survived(self) -> float:
         """The b of the paper's formulas: the first order counts as one more that she survived."""
         return self.b + self.leaves_after_first
 
@@ -596,7 +596,7 @@ class BgNbd:
         do not grow with x. Both divide by a-1 and have a pole at a+b+x = 1, although the
         expectation itself is smooth there: it is read off between two points beside them.
         """
-        at_pole = min(abs(self.a - 1.0), abs(self.a + self._b - 1.0)) < _POLE_WIDTH
+        at_pole = min(abs(self.a - 1.0), abs(self.a + self.survived - 1.0)) < _POLE_WIDTH
         offsets = (-_POLE_WIDTH, _POLE_WIDTH) if at_pole else (0.0,)
         growth: Floats = np.log1p(t / (self.alpha + age))
         z = t / (self.alpha + age + t)
@@ -604,8 +604,8 @@ class BgNbd:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for offset in offsets:
                 left = self.a + offset - 1.0
-                c = left + self._b + x
-                series = hyp2f1(left, left + self._b - self.r, c, z)
+                c = left + self.survived + x
+                series = hyp2f1(left, left + self.survived - self.r, c, z)
                 orders += c / left * (1.0 - np.exp(-left * growth) * series) / len(offsets)
         if np.isfinite(orders).all():
             return orders
@@ -617,7 +617,7 @@ class BgNbd:
         Needed only where a ridge has driven a or r so high that the series overflows. The beta
         distribution is narrow there, and three Gauss-Hermite nodes stand for it.
         """
-        total = self.a + self._b + x
+        total = self.a + self.survived + x
         mean = self.a / total
         deviation = np.sqrt(mean * (1.0 - mean) / (total + 1.0))
         orders: Floats = np.zeros(np.broadcast(growth, x).shape)

@@ -1,11 +1,13 @@
 """The forecast and its fits as tables: dates, words and rows for what the models say in numbers."""
 
 import datetime as dt
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
-from assets.value.forecast import POOLED, Fit, Forecast, Models
+from assets.value.fits import POOLED, Fit, Models
+from assets.value.forecast import Forecast
 
 _PARAMETERS = {
     "model": pl.String,
@@ -30,35 +32,41 @@ def members_table(
     *,
     run_date: dt.date,
     risk_bands: tuple[float, float],
+    active_days: int,
 ) -> pl.DataFrame:
-    """Put beside each member's history what is expected of her.
+    """Put beside each member's history what is expected of them.
 
     Args:
-        histories: recency and T in days, historic_clv, and whatever else the table has of a
-            member, shape (n_members, ...), in the order of the forecast.
+        histories: frequency, recency and T in days, historic_clv, silent_days, silent_stage, and
+            whatever else the table has of a member, shape (n_members, ...), in the order of the
+            forecast.
         made: the forecast.
         run_date: the first day after the observation.
         risk_bands: churn probabilities from which on the risk is medium, and high.
+        active_days: days since the last order within which a member is in no stage of risk.
 
     Returns:
-        The histories with p_alive, expected_orders, predicted_clv, its bounds, total_clv, method,
-        converged, is_penalised, parameters_of, churn_probability, churn_risk, next_order_date
+        The histories, without silent_days and silent_stage, with p_alive, expected_orders,
+        predicted_clv, its bounds and those of the expectation, total_clv, method, converged,
+        is_penalised, parameters_of, churn_probability, churn_risk, churn_risk_by, next_order_date
         (the day by which an order is as likely as not, NULL where none is within the horizon) and
         churn_risk_date (the first day at whose midnight P(alive) lay, or without an order will
         lie, below the limit).
     """
     fits = made.models.fits if made.p_alive is not None else ()
     of_fit = made.models.fit_of
-    alive = pl.Series("p_alive", made.p_alive, pl.Float64) if fits else pl.lit(None, pl.Float64)
+    alive = pl.lit(None, pl.Float64)
+    if made.p_alive is not None:
+        alive = pl.Series("p_alive", made.p_alive, pl.Float64).fill_nan(None)
     today, yesterday = pl.lit(run_date), pl.lit(run_date - dt.timedelta(days=1))
-    medium, high = risk_bands
-    churn = pl.col("churn_probability")
 
     return (
         histories.with_columns(
             p_alive=alive,
             expected_orders=pl.Series(made.expected_orders),
             predicted_clv=pl.Series(made.predicted_clv),
+            expected_clv_low=pl.Series(made.expected_low).fill_nan(None),
+            expected_clv_high=pl.Series(made.expected_high).fill_nan(None),
             predicted_clv_low=pl.Series(made.predicted_low).fill_nan(None),
             predicted_clv_high=pl.Series(made.predicted_high).fill_nan(None),
             method=pl.lit(made.models.method),
@@ -69,7 +77,7 @@ def members_table(
             churn_age=pl.Series(made.churn_age_days).fill_nan(None).floor() + 1,
         )
         .with_columns(
-            # P(alive) is first told of her on the day after her last order.
+            # P(alive) is first told of a member on the day after the last order.
             churn_in=pl.when(pl.col("churn_age") < pl.col("recency"))
             .then(pl.col("recency"))
             .otherwise(pl.col("churn_age"))
@@ -81,16 +89,55 @@ def members_table(
             next_order_date=yesterday + pl.duration(days=pl.col("next_order_in").cast(pl.Int64)),
             churn_risk_date=today + pl.duration(days=pl.col("churn_in").cast(pl.Int64)),
         )
-        .with_columns(
-            churn_risk=pl.when(churn.is_not_null()).then(
-                pl.when(churn < medium)
-                .then(pl.lit("low"))
-                .when(churn < high)
-                .then(pl.lit("medium"))
-                .otherwise(pl.lit("high"))
-            )
+        .with_columns(_by_model(risk_bands), _by_silence(run_date, active_days))
+        .with_columns(_risk(has_model=bool(fits)))
+        .drop(
+            "next_order_in", "churn_age", "churn_in", "by_model", "by_silence", "silent_days",
+            "silent_stage",
         )
-        .drop("next_order_in", "churn_age", "churn_in")
+    )  # fmt: skip
+
+
+def _by_model(risk_bands: tuple[float, float]) -> pl.Expr:
+    """The band of churn_probability as a number, 0 to 2; NULL where it is."""
+    medium, high = risk_bands
+    churn = pl.col("churn_probability")
+    is_medium, is_high = (churn >= medium).cast(pl.Int8), (churn >= high).cast(pl.Int8)
+    return (is_medium + is_high).alias("by_model")
+
+
+def _by_silence(run_date: dt.date, active_days: int) -> pl.Expr:
+    """What the stage of value.lifecycle says of a member: lost is 2, churn_risk 1, others NULL."""
+    is_due = (pl.col("churn_risk_date") <= run_date) & (pl.col("frequency") > 0)
+    return (
+        pl.when(pl.col("silent_stage") == "lost")
+        .then(pl.lit(2, pl.Int8))
+        .when(
+            (pl.col("silent_stage") == "churn_risk")
+            | (is_due & (pl.col("silent_days") > active_days))
+        )
+        .then(pl.lit(1, pl.Int8))
+        .alias("by_silence")
+    )
+
+
+def _risk(*, has_model: bool) -> Iterator[pl.Expr]:
+    """The worse of the two in words, and which of them says so."""
+    by_model, by_silence = pl.col("by_model"), pl.col("by_silence")
+    is_by_silence = by_silence.is_not_null() & (by_model.is_null() | (by_silence > by_model))
+    words = {0: "low", 1: "medium", 2: "high"}
+    yield (
+        pl.max_horizontal(by_model, by_silence)
+        .replace_strict(words, default="unknown", return_dtype=pl.String)
+        .alias("churn_risk")
+    )
+    yield (
+        pl.when(is_by_silence)
+        .then(pl.lit("silence"))
+        .when(by_model.is_not_null())
+        .then(pl.lit("model"))
+        .otherwise(pl.lit("one_order" if has_model else "no_model"))
+        .alias("churn_risk_by")
     )
 
 

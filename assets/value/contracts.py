@@ -26,16 +26,23 @@ CLV = Contract(
         Column(
             "monetary_value",
             "double",
-            "Mean margin of the repeat order days; 0 without one",
+            "Mean margin of the repeat order days, those at a loss included; 0 without one",
             unit="base currency",
         ),
-        share("p_alive", "Probability that she will ever order again").optional(),
+        Column("profitable_repeats", "bigint", "Repeat order days with a margin above 0"),
+        Column("profitable_value", "double", "Mean margin of these; 0 without one", _IN_BASE),
+        share(
+            "p_alive",
+            "The order model's probability that the member has not left for good; NULL where it "
+            "cannot tell: without a model, and of who ordered once under BG/NBD, which is 1 there "
+            "by construction",
+        ).optional(),
         Column("expected_orders", "double", "Order days expected within the horizon"),
         money("historic_clv", "Margin so far"),
         Column(
             "predicted_clv",
             "double",
-            "Discounted margin expected within the horizon",
+            "Discounted margin expected within the horizon; below 0 where order days bring a loss",
             unit="base currency",
         ),
         Column("method", "varchar", "Which model", accepts=METHODS),
@@ -43,19 +50,33 @@ CLV = Contract(
         Column(
             "predicted_clv_low",
             "double",
-            "Lower bound of this expectation, 95 %",
+            "What the member brings within the horizon lies above it, 95 % with the next",
             _IN_BASE,
             nullable=True,
         ),
         Column(
             "predicted_clv_high",
             "double",
-            "Upper bound of this expectation, 95 %",
+            "What the member brings lies below it; both NULL where no fit bounds it",
+            _IN_BASE,
+            nullable=True,
+        ),
+        Column(
+            "expected_clv_low",
+            "double",
+            "Lower bound of the expectation itself, of a mean of many alike, 95 %",
+            _IN_BASE,
+            nullable=True,
+        ),
+        Column(
+            "expected_clv_high",
+            "double",
+            "Its upper bound",
             _IN_BASE,
             nullable=True,
         ),
         Column("total_clv", "double", "Margin so far and expected", _IN_BASE),
-        Column("average_order_value", "double", "Mean margin of an order day", _IN_BASE),
+        Column("margin_per_order_day", "double", "Mean margin of an order day", _IN_BASE),
         Column(
             "average_gap_days", "double", "Mean gap between order days", unit="days", nullable=True
         ),
@@ -65,13 +86,21 @@ CLV = Contract(
             "Date by which an order is as likely as not; NULL where none is within the horizon",
             nullable=True,
         ),
-        share("churn_probability", "Probability that she will never order again").optional(),
+        share("churn_probability", "1 - p_alive; NULL where that is").optional(),
         Column(
             "churn_risk",
             "varchar",
-            "The same in words; NULL without a model",
-            nullable=True,
-            accepts=("low", "medium", "high"),
+            "The worse of two: the band of churn_probability (clv.risk_bands), and what the days "
+            "since the last order say (stage lost of value.lifecycle: high, churn_risk: medium or "
+            "high); unknown where neither says anything",
+            accepts=("low", "medium", "high", "unknown"),
+        ),
+        Column(
+            "churn_risk_by",
+            "varchar",
+            "What says so: model, or silence where the days since the last order say more; of "
+            "unknown why: one_order (BG/NBD cannot tell), no_model (the fallback)",
+            accepts=("model", "silence", "one_order", "no_model"),
         ),
         Column(
             "churn_risk_date",
@@ -87,15 +116,19 @@ CLV = Contract(
     owner=GROWTH,
     claims={
         "recency_is_at_most_t": "recency between 0 and T",
-        "predictions_are_not_negative": "predicted_clv >= 0 and expected_orders >= 0",
+        "expected_orders_are_not_negative": "expected_orders >= 0",
+        "profitable_repeats_are_repeats": "profitable_repeats between 0 and frequency",
         "p_alive_is_a_share": "p_alive is null or p_alive between 0 and 1",
         "bounds_enclose_the_prediction": (
-            "predicted_clv_low is null"
-            " or predicted_clv between predicted_clv_low and predicted_clv_high"
+            "(predicted_clv_low is null) = (expected_clv_low is null)"
+            " and (predicted_clv_low is null or predicted_clv between expected_clv_low"
+            " and expected_clv_high and expected_clv_low >= predicted_clv_low"
+            " and expected_clv_high <= predicted_clv_high)"
         ),
         "churn_completes_p_alive": (
             "churn_probability is not distinct from 1 - p_alive"
-            " and (churn_risk is null) = (p_alive is null)"
+            " and (churn_risk_by <> 'model' or p_alive is not null)"
+            " and (churn_risk = 'unknown') = (churn_risk_by in ('one_order', 'no_model'))"
         ),
     },
 )
@@ -144,15 +177,48 @@ CLV_BACKTEST = Contract(
         Column(
             "error_rate", "double", "Expected over actual, less one; NULL if none", nullable=True
         ),
-        Column("mae", "double", "Mean absolute error per member", unit="order days"),
+        Column("error_rate_low", "double", "Lower bound of what chance alone does", nullable=True),
+        Column("error_rate_high", "double", "Upper bound, both at 95 %", nullable=True),
+        Column(
+            "mae",
+            "double",
+            "Mean absolute error per member; NULL without one",
+            unit="order days",
+            nullable=True,
+        ),
         Column("actual_value", "double", "Margin of the order days since", _IN_BASE),
         Column("predicted_value", "double", "Margin that was expected of them", _IN_BASE),
+        Column(
+            "value_error_rate",
+            "double",
+            "Predicted over actual value, less one; NULL without a margin above 0",
+            nullable=True,
+        ),
+        Column("value_error_rate_low", "double", "Its lower bound, as above", nullable=True),
+        Column("value_error_rate_high", "double", "Its upper bound", nullable=True),
+        Column("method", "varchar", "Which model would have served then", accepts=METHODS),
+        Column(
+            "verdict",
+            "varchar",
+            "Of all members: holds (orders and margin within clv.max_backtest_error), off (beyond "
+            "it, more than chance does), or cannot_tell",
+            accepts=("holds", "off", "cannot_tell"),
+        ),
+        Column("reason", "varchar", "Why, in one line"),
     ),
     description=(
-        "The models as they were clv.holdout_days ago, against what came since. Orders given back "
-        "since are none on either side: what was known of them then is not kept."
+        "The forecast as it was clv.holdout_days ago, the fallback's too, against what came since; "
+        "the row of all is always there. Orders given back since are none on either side: what was "
+        "known of them then is not kept."
     ),
     owner=GROWTH,
+    claims={
+        "bounds_enclose_the_error": (
+            "(error_rate is null or error_rate between error_rate_low and error_rate_high)"
+            " and (value_error_rate is null"
+            " or value_error_rate between value_error_rate_low and value_error_rate_high)"
+        ),
+    },
 )
 
 CLV_TRACKING = Contract(
@@ -198,7 +264,13 @@ LIFECYCLE = Contract(
     key=("member_id",),
     columns=(
         MEMBER_ID,
-        Column("stage", "varchar", "Where she is", accepts=STAGES),
+        Column(
+            "stage",
+            "varchar",
+            "Where the member stands by the days since the last order; how likely they come back "
+            "is p_alive of value.clv",
+            accepts=STAGES,
+        ),
         Column("previous_stage", "varchar", "Where she was before", nullable=True, accepts=STAGES),
         Column(
             "entered_at",

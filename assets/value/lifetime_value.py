@@ -1,8 +1,8 @@
 """Lifetime value: what a member will bring within the horizon, discounted to today.
 
 The article's formula, CLV = sum over t of r_t / (1 + r)^t, with the income r_t of period t taken
-from the models: orders expected by BG/NBD in that period, times the value expected by
-Gamma-Gamma. A shop too young or too small for the models gets a plain rate instead.
+from the models: orders expected by BG/NBD in that period, times the value of an order day
+(order_days.py). A shop too young or too small for the models gets a plain rate instead.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from assets.value.bg_nbd import BgNbd, distinct_histories
-from assets.value.gamma_gamma import GammaGamma
 from assets.value.intervals import Floats
 
 # How many orders the shop's mean weighs against a member's own.
@@ -95,56 +94,48 @@ def discount_factors(n_periods: int, rate: float) -> Floats:
     return (1.0 + rate) ** -np.arange(1.0, n_periods + 1.0)
 
 
-def predicted(
+def discounted_orders(
     bg_nbd: BgNbd,
-    gamma_gamma: GammaGamma,
     frequency: ArrayLike,
     recency: ArrayLike,
     T: ArrayLike,
-    monetary_value: ArrayLike,
     *,
     periods: int = 12,
     period_length: float,
     monthly_rate: float,
 ) -> Floats:
-    """Compute the discounted value that the models expect of each member.
+    """Compute the orders that the model expects of each member, each at what it is worth today.
+
+    Times the value of an order, they are the member's lifetime value.
 
     Args:
         bg_nbd: the fitted order model.
-        gamma_gamma: the fitted value model.
         frequency: repeat order days, shape (n_members,).
         recency: time from first to last order, shape (n_members,).
         T: time from first order to the observation, shape (n_members,).
-        monetary_value: mean value of a repeat order day, shape (n_members,).
         periods: length of the horizon in months.
         period_length: length of a month in the time unit of bg_nbd (weeks: 4.345).
         monthly_rate: discount rate per month, above -1.
 
     Returns:
-        Values in the currency of monetary_value, shape (n_members,).
+        Discounted numbers of orders, 0 or more, shape (n_members,).
 
     Raises:
-        ValueError: the histories or values are malformed, or the horizon or rate is out of range.
+        ValueError: the histories are malformed, or the horizon or rate is out of range.
     """
     _check_horizon(periods, period_length)
     histories = distinct_histories(frequency, recency, T)
     ends = np.arange(1, periods + 1) * period_length
     orders_by = bg_nbd.expected_purchases_of(histories, ends)
     orders = np.diff(orders_by, axis=1, prepend=0.0) @ discount_factors(periods, monthly_rate)
-    return orders[histories.row] * gamma_gamma.expected_value(frequency, monetary_value)
+    # Differences of nearly equal expectations may fall short of 0 by a last digit.
+    return np.maximum(orders, 0.0)[histories.row]
 
 
 def log_slopes(
-    bg_nbd: BgNbd,
-    gamma_gamma: GammaGamma,
-    frequency: ArrayLike,
-    recency: ArrayLike,
-    T: ArrayLike,
-    monetary_value: ArrayLike,
-    *,
-    horizon: float,
-) -> tuple[Floats, Floats]:
-    """Compute how the logarithm of a member's predicted value follows the log-parameters.
+    bg_nbd: BgNbd, frequency: ArrayLike, recency: ArrayLike, T: ArrayLike, *, horizon: float
+) -> Floats:
+    """Compute how the logarithm of a member's expected orders follows the log-parameters.
 
     Orders by the end of the horizon stand for the discounted ones, whose slopes are the same but
     for the little that discounting shifts between early and late months; of those it would take
@@ -152,23 +143,20 @@ def log_slopes(
 
     Args:
         bg_nbd: the fitted order model.
-        gamma_gamma: the fitted value model.
         frequency: repeat order days, shape (n_members,).
         recency: time from first to last order, shape (n_members,).
         T: time from first order to the observation, shape (n_members,).
-        monetary_value: mean value of a repeat order day, shape (n_members,).
         horizon: length of the horizon in the time unit of bg_nbd.
 
     Returns:
-        Slopes by log r, alpha, a, b, shape (n_members, 4), and by log p, q, v, shape
-        (n_members, 3).
+        Slopes by log r, alpha, a, b, shape (n_members, 4).
 
     Raises:
         ValueError: the histories are malformed, or the horizon is not positive.
     """
     _check_horizon(1, horizon)
     histories = distinct_histories(frequency, recency, T)
-    of_orders = np.empty((histories.T.size, 4))
+    slopes = np.empty((histories.T.size, 4))
     # Where next to nobody is left, nothing is expected whatever the parameters.
     least = np.finfo(np.float64).tiny
     for column, name in enumerate(("r", "alpha", "a", "b")):
@@ -176,8 +164,8 @@ def log_slopes(
         for step in (_STEP, -_STEP):
             moved = replace(bg_nbd, **{name: getattr(bg_nbd, name) * np.exp(step)})
             logs.append(np.log(np.maximum(moved.expected_purchases_of(histories, horizon), least)))
-        of_orders[:, column] = (logs[0] - logs[1]) / (2.0 * _STEP)
-    return of_orders[histories.row], gamma_gamma.log_slopes(frequency, monetary_value)
+        slopes[:, column] = (logs[0] - logs[1]) / (2.0 * _STEP)
+    return slopes[histories.row]
 
 
 def fallback(
@@ -191,8 +179,8 @@ def fallback(
 ) -> Floats:
     """Estimate the same without a model, for a shop that the data gate holds back.
 
-    The orders of ``fallback_orders`` times a value per order, discounted month by month. The
-    value is the mean of her repeat orders and one order of the shop's mean value.
+    The orders of ``fallback_orders`` times the value of ``fallback_value``, discounted month by
+    month.
 
     Args:
         frequency: repeat order days, shape (n_members,).
@@ -204,7 +192,8 @@ def fallback(
         monthly_rate: discount rate per month, above -1.
 
     Returns:
-        Values in the currency of monetary_value, shape (n_members,); 0 where it would be negative.
+        Values in the currency of monetary_value, shape (n_members,); below 0 where orders bring
+        a loss.
 
     Raises:
         ValueError: the numbers are malformed, or the horizon or rate is out of range.
@@ -212,14 +201,32 @@ def fallback(
     _check_horizon(periods, period_length)
     orders_by = fallback_orders(np.arange(1, periods + 1) * period_length, frequency, T)
     orders = np.diff(orders_by, axis=1, prepend=0.0) @ discount_factors(periods, monthly_rate)
+    return orders * fallback_value(frequency, monetary_value)
+
+
+def fallback_value(frequency: ArrayLike, monetary_value: ArrayLike) -> Floats:
+    """Estimate the value of an order of each member without a model.
+
+    The mean of their repeat orders and one order of the shop's mean value.
+
+    Args:
+        frequency: repeat order days, shape (n_members,).
+        monetary_value: mean value of a repeat order day, shape (n_members,). Ignored, and free
+            to be NaN, where frequency is 0.
+
+    Returns:
+        Values in the currency of monetary_value, shape (n_members,).
+
+    Raises:
+        ValueError: a value that is needed is not finite.
+    """
     x = np.asarray(frequency, dtype=np.float64)
     spend = x * np.where(x > 0, np.asarray(monetary_value, dtype=np.float64), 0.0)
     if not np.isfinite(spend).all():
         raise ValueError("monetary_value must be finite where frequency is above 0")
     n_orders = float(x.sum())
     mean_value = float(spend.sum()) / n_orders if n_orders > 0 else 0.0
-    value = (spend + _PRIOR_ORDERS * mean_value) / (x + _PRIOR_ORDERS)
-    return orders * np.maximum(value, 0.0)
+    return (spend + _PRIOR_ORDERS * mean_value) / (x + _PRIOR_ORDERS)
 
 
 def fallback_orders(t: ArrayLike, frequency: ArrayLike, T: ArrayLike) -> Floats:

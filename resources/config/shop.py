@@ -263,8 +263,9 @@ class Clv(Declared):
     days, and an order within `max_idle_days`. From `one_time_share` of buyers without a repeat on,
     a model is used that knows of members who leave after their first order. One fit serves all;
     with `cohort_column`, a column or an attribute of the members' own, every value that has
-    `min_cohort` buyers gets its own. The backtest fits to what is older than `holdout_days`. Churn
-    is a low, medium or high risk by the two bounds of `risk_bands`. Gamma-Gamma believes that value
+    `min_cohort` buyers gets its own. The backtest fits to what is older than `holdout_days`, and
+    holds if it is off by `max_backtest_error` at most. Churn is a low, medium or high risk by the
+    two bounds of `risk_bands`. Gamma-Gamma believes that value
     does not depend on frequency: `max_correlation` is how far that may be from true.
     """
 
@@ -279,6 +280,7 @@ class Clv(Declared):
     cohort_column: ColumnOrAttribute | None = None
     holdout_days: Days = 90
     max_correlation: Share = 0.3
+    max_backtest_error: Share = 0.05
     risk_bands: tuple[Share, Share] = (0.33, 0.66)
 
     @model_validator(mode="after")

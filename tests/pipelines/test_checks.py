@@ -33,7 +33,12 @@ def test_value_is_independent_of_frequency(
     tables.given(
         CLV,
         [
-            {"member_id": member, "frequency": x, "monetary_value": value, "method": method}
+            {
+                "member_id": member,
+                "profitable_repeats": x,
+                "profitable_value": value,
+                "method": method,
+            }
             for member, (x, value) in enumerate(histories)
         ],
     )

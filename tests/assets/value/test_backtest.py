@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from assets.value.backtest import backtest
-from assets.value.forecast import Terms, fit_models
-from assets.value.lifetime_value import DataGate
+from assets.value.fits import Terms, fit_models
+from assets.value.lifetime_value import DataGate, fallback_orders
 
 START = dt.date(2025, 1, 1)
 TERMS = Terms(DataGate(100, 30, 2, 60), one_time_share=0.9, min_cohort=10**6)
@@ -49,6 +49,12 @@ def histories_at(order_days: pl.DataFrame, split: dt.date) -> pl.DataFrame:
             recency=(date.max() - date.min()).dt.total_days().cast(pl.Float64),
             T=(pl.lit(split) - date.min()).dt.total_days().cast(pl.Float64) - 1,
             monetary_value=pl.col("margin").slice(1).mean().fill_null(0.0),
+            profitable_repeats=(pl.col("margin").slice(1) > 0).sum().cast(pl.Int64),
+            profitable_value=pl.col("margin")
+            .slice(1)
+            .filter(pl.col("margin").slice(1) > 0)
+            .mean()
+            .fill_null(0.0),
         )
     )
 
@@ -59,7 +65,15 @@ def order_days() -> pl.DataFrame:
     return drawn(1500, 365)
 
 
-def run(order_days, split_day=200, until_day=330, terms=TERMS, cohorts=None):
+def run(
+    order_days,
+    split_day=200,
+    until_day=330,
+    terms=TERMS,
+    cohorts=None,
+    served_by=None,
+    largest=0.05,
+):
     split, until = (START + dt.timedelta(days=day) for day in (split_day, until_day))
     return backtest(
         histories_at(order_days, split),
@@ -67,6 +81,8 @@ def run(order_days, split_day=200, until_day=330, terms=TERMS, cohorts=None):
         split=split,
         until=until,
         terms=terms,
+        largest_error=largest,
+        served_by=served_by,
         cohorts=cohorts,
     )
 
@@ -178,12 +194,50 @@ def test_cohorts_are_tested_by_their_own_fits(order_days):
     assert abs(made.metrics["tracking_error_rate"]) < 0.05
 
 
-def test_a_shop_too_young_at_the_split_has_no_backtest(order_days):
+def test_a_shop_too_young_for_models_has_the_backtest_of_the_fallback(order_days):
     made = run(order_days, split_day=20, until_day=110)
-    assert made.buckets.is_empty() and made.weeks.is_empty() and not made.metrics
-    assert made.reason.endswith("days of orders, 30 needed")
+    assert made.weeks.is_empty() and made.reason.endswith("days of orders, 30 needed")
+    total = made.buckets.row(-1, named=True)
+    histories = histories_at(order_days, START + dt.timedelta(days=20))
+    assert (total["bucket"], total["n_members"]) == ("all", histories.height)
+    expected = fallback_orders(90 / 7, histories["frequency"], histories["T"] / 7).sum()
+    assert total["expected_orders"] == pytest.approx(expected)
+    assert total["actual_orders"] > 0 and total["method"] == "fallback"
     full = run(order_days)
     assert made.buckets.schema == full.buckets.schema and made.weeks.schema == full.weeks.schema
+    # What serves today was not tested then.
+    now = run(order_days, split_day=20, until_day=110, served_by="bg_nbd_gamma_gamma")
+    assert now.buckets["verdict"].unique().to_list() == ["cannot_tell"]
+    assert "no holdout has tested" in now.buckets["reason"][-1]
+
+
+def test_a_history_shorter_than_the_holdout_says_so(order_days):
+    made = run(order_days, split_day=-10, until_day=80)
+    (total,) = made.buckets.to_dicts()
+    assert (total["bucket"], total["n_members"], total["verdict"]) == ("all", 0, "cannot_tell")
+    assert total["error_rate"] is None and "the history is too short" in total["reason"]
+
+
+@pytest.mark.parametrize(
+    ("times", "members", "largest", "verdict"),
+    [(1, 1500, 0.15, "holds"), (3, 1500, 0.15, "off"), (1, 40, 0.05, "cannot_tell")],
+)
+def test_the_verdict_tells_chance_from_error(order_days, times, members, largest, verdict):
+    """A shop as foreseen; one whose orders bring thrice as much of a sudden; a small one."""
+    split = START + dt.timedelta(days=200)
+    given = order_days.filter(pl.col("member_id") < members).with_columns(
+        margin=pl.when(pl.col("date") < split)
+        .then(pl.col("margin"))
+        .otherwise(pl.col("margin") * times)
+    )
+    made = run(given, terms=Terms(DataGate(10, 30, 2, 60), 0.9, 10**6), largest=largest)
+    total = made.buckets.row(-1, named=True)
+    assert set(made.buckets["verdict"]) == {verdict}, total
+    for rate in ("error_rate", "value_error_rate"):
+        assert total[f"{rate}_low"] < total[rate] < total[f"{rate}_high"]
+    width = total["error_rate_high"] - total["error_rate_low"]
+    assert (width > 0.5) == (members == 40)
+    assert f"{total['value_error_rate']:+.1%}" in total["reason"]
 
 
 def test_a_shop_that_nobody_comes_back_to_has_no_rates(order_days):

@@ -9,7 +9,8 @@ import pytest
 
 from assets.value.bg_nbd import BgNbd
 from assets.value.clv_tables import members_table, parameters_table
-from assets.value.forecast import Fit, Forecast, Models
+from assets.value.fits import Fit, Models
+from assets.value.forecast import Forecast
 from assets.value.gamma_gamma import GammaGamma
 
 RUN_DATE = dt.date(2026, 4, 1)
@@ -26,7 +27,10 @@ def made(fits: tuple[Fit, ...], fit_of: list[int], **numbers: list[float]) -> Fo
         "p_alive": np.full(n, 0.5),
         **{
             name: np.full(n, np.nan)
-            for name in ("predicted_low", "predicted_high", "next_order_days", "churn_age_days")
+            for name in (
+                *("expected_low", "expected_high", "predicted_low", "predicted_high"),
+                *("next_order_days", "churn_age_days"),
+            )
         },
         "expected_orders": np.ones(n),
         "predicted_clv": np.full(n, 10.0),
@@ -36,13 +40,25 @@ def made(fits: tuple[Fit, ...], fit_of: list[int], **numbers: list[float]) -> Fo
     return Forecast(models=models, metrics={}, **given)
 
 
-def table(forecast: Forecast, T: list[float] | None = None, recency: float = 0.0) -> pl.DataFrame:
+def table(
+    forecast: Forecast, T: list[float] | None = None, recency: float = 0.0, **columns: list[object]
+) -> pl.DataFrame:
     n = forecast.predicted_clv.size
     histories = pl.DataFrame(
-        {"recency": [recency] * n, "T": T or [50.0] * n, "historic_clv": [3.5] * n},
-        schema_overrides={"historic_clv": pl.Decimal(18, 4)},
+        {
+            "frequency": [1] * n,
+            "recency": [recency] * n,
+            "T": T or [50.0] * n,
+            "historic_clv": [3.5] * n,
+            "silent_days": [10] * n,
+            "silent_stage": [None] * n,
+            **columns,
+        },
+        schema_overrides={"historic_clv": pl.Decimal(18, 4), "silent_stage": pl.String},
     )
-    return members_table(histories, forecast, run_date=RUN_DATE, risk_bands=(0.33, 0.66))
+    return members_table(
+        histories, forecast, run_date=RUN_DATE, risk_bands=(0.33, 0.66), active_days=30
+    )
 
 
 def test_churn_in_words():
@@ -51,6 +67,36 @@ def test_churn_in_words():
     assert rows["churn_probability"].to_list() == pytest.approx([1 - p for p in alive])
     words = ["low", "low", "medium", "medium", "medium", "high", "high"]
     assert rows["churn_risk"].to_list() == words
+    assert set(rows["churn_risk_by"]) == {"model"}
+
+
+@pytest.mark.parametrize(
+    ("alive", "stage", "risk"),
+    [
+        (0.9, None, ("low", "model")),
+        (0.9, "churn_risk", ("medium", "silence")),
+        (0.9, "lost", ("high", "silence")),
+        (0.5, "churn_risk", ("medium", "model")),
+        (0.1, "churn_risk", ("high", "model")),
+        (0.1, "lost", ("high", "model")),
+        (np.nan, "lost", ("high", "silence")),
+        (np.nan, None, ("unknown", "one_order")),
+    ],
+)
+def test_no_risk_says_less_than_the_stage(alive, stage, risk):
+    rows = table(made((POOLED,), [0], p_alive=[alive]), silent_stage=[stage])
+    assert rows.select("churn_risk", "churn_risk_by").row(0) == risk
+    assert rows["p_alive"].to_list() == [None if np.isnan(alive) else alive]
+
+
+@pytest.mark.parametrize(
+    ("silent_days", "frequency", "risk"), [(31, 1, "medium"), (30, 1, "low"), (31, 0, "low")]
+)
+def test_who_fell_below_the_limit_of_the_stages_is_no_low_risk(silent_days, frequency, risk):
+    """P(alive) below min_p_alive makes a repeat buyer a churn risk once they are not active."""
+    forecast = made((POOLED,), [0], p_alive=[0.7], churn_age_days=[20.0])
+    rows = table(forecast, silent_days=[silent_days], frequency=[frequency])
+    assert rows["churn_risk"].to_list() == [risk]
 
 
 def test_next_order_is_within_so_many_days_of_the_run_date():
@@ -90,13 +136,13 @@ def test_who_was_a_risk_right_after_her_order_is_one_from_the_next_midnight():
 
 
 def test_each_member_has_the_flags_of_her_own_fit():
-    rows = table(
-        made((POOLED, RIDGE), [0, 1], predicted_low=[8.0, np.nan], predicted_high=[12.0, np.nan])
-    )
+    ends = {"predicted_low": [0.0, np.nan], "expected_low": [8.0, np.nan]}
+    rows = table(made((POOLED, RIDGE), [0, 1], **ends))
     assert rows["parameters_of"].to_list() == ["pooled", "app"]
     assert rows["converged"].to_list() == [True, False]
     assert rows["is_penalised"].to_list() == [False, True]
-    assert rows["predicted_clv_low"].to_list() == [8.0, None]
+    assert rows["predicted_clv_low"].to_list() == [0.0, None]
+    assert rows["expected_clv_low"].to_list() == [8.0, None]
     assert rows["total_clv"].to_list() == [13.5, 13.5]
 
 
@@ -107,8 +153,12 @@ def test_the_fallback_knows_no_probabilities(n_members):
     assert rows.height == n_members
     assert rows["parameters_of"].to_list() == ["pooled"] * n_members
     assert not rows["converged"].any() and not rows["is_penalised"].any()
-    for name in ("p_alive", "churn_probability", "churn_risk", "churn_risk_date"):
+    for name in ("p_alive", "churn_probability", "churn_risk_date"):
         assert rows[name].null_count() == n_members
+    assert rows["churn_risk"].to_list() == ["unknown"] * n_members
+    assert rows["churn_risk_by"].to_list() == ["no_model"] * n_members
+    silent = table(forecast, T=[50.0] * n_members, silent_stage=["lost"] * n_members)
+    assert silent["churn_risk"].to_list() == ["high"] * n_members
     assert rows.schema["next_order_date"] == pl.Date
     assert rows.schema["churn_risk"] == pl.String
 

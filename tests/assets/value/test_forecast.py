@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from assets.value import bg_nbd, gamma_gamma, lifetime_value
-from assets.value.forecast import Terms, fit_models, forecast
+from assets.value.fits import Terms, fit_models
+from assets.value.forecast import forecast
 from assets.value.lifetime_value import DataGate
 
 OPEN_GATE = DataGate(min_buyers=1, min_days=1, min_orders=1, max_idle_days=999)
@@ -54,7 +55,9 @@ def test_weeks_are_what_the_models_are_given(buyers):
     history = (buyers["frequency"], buyers["recency"] / 7, buyers["T"] / 7)
     orders = bg_nbd.fit(*history)
     values = gamma_gamma.fit(buyers["frequency"], buyers["monetary_value"])
-    assert made.p_alive == pytest.approx(orders.probability_alive(*history))
+    again = buyers["frequency"] > 0
+    assert made.p_alive[again] == pytest.approx(orders.probability_alive(*history)[again])
+    assert np.isnan(made.p_alive[~again]).all()
     assert made.expected_orders == pytest.approx(orders.expected_purchases(365 / 7, *history))
     assert made.metrics["bg_nbd_log_likelihood"] == pytest.approx(orders.log_likelihood)
     assert made.metrics["gamma_gamma_q"] == pytest.approx(values.q)
@@ -87,6 +90,8 @@ def test_the_gate_leads_to_the_fallback(buyers, gate, reason):
     assert made.models.fits == ()
     assert made.p_alive is None
     for numbers in (
+        made.expected_low,
+        made.expected_high,
         made.predicted_low,
         made.predicted_high,
         made.next_order_days,
@@ -135,7 +140,8 @@ def test_one_time_buyers_in_the_majority_may_have_left(buyers):
     assert below.models.method == "bg_nbd_gamma_gamma"
     assert above.models.method == "mbg_nbd_gamma_gamma"
     once = buyers["frequency"] == 0
-    assert (below.p_alive[once] == 1).all() and (above.p_alive[once] < 1).all()
+    # BG/NBD lets nobody leave after the first order, so it cannot tell of them.
+    assert np.isnan(below.p_alive[once]).all() and (above.p_alive[once] < 1).all()
     assert np.isnan(below.churn_age_days[once]).all()
     assert np.isfinite(above.churn_age_days[once]).any()
     assert above.metrics["mbg_nbd_b"] != below.metrics["bg_nbd_b"]
@@ -146,7 +152,7 @@ def test_dates_agree_with_the_probabilities(buyers):
     fit = made.models.fits[0].orders
     has_date = ~np.isnan(made.next_order_days)
     assert 0.1 < has_date.mean() < 0.9
-    assert (made.p_alive[has_date] > 0.5).all()
+    assert not (made.p_alive[has_date] <= 0.5).any()
     assert made.next_order_days[has_date].max() <= 365
     # Who is expected to order soonest has ordered most for her time.
     rate = (buyers["frequency"] + fit.r) / (buyers["T"] + fit.alpha * 7)
@@ -160,8 +166,8 @@ def test_the_interval_of_a_value_is_that_of_its_parameters(buyers):
     """Against forecasts by parameters drawn from the covariance: the bootstrap of a normal."""
     made = run(buyers)
     fit = made.models.fits[0]
-    assert (made.predicted_low < made.predicted_clv).all()
-    assert (made.predicted_clv < made.predicted_high).all()
+    assert (made.expected_low < made.predicted_clv).all()
+    assert (made.predicted_clv < made.expected_high).all()
     rng = np.random.default_rng(7)
     history = (buyers["frequency"], buyers["recency"] / 7, buyers["T"] / 7)
     orders_at = np.log([fit.orders.r, fit.orders.alpha, fit.orders.a, fit.orders.b])
@@ -170,19 +176,19 @@ def test_the_interval_of_a_value_is_that_of_its_parameters(buyers):
     for _ in range(300):
         of_orders = np.exp(rng.multivariate_normal(orders_at, fit.orders.covariance))
         of_values = np.exp(rng.multivariate_normal(values_at, fit.values.covariance))
-        value = lifetime_value.predicted(
+        orders = lifetime_value.discounted_orders(
             replace(fit.orders, **dict(zip(("r", "alpha", "a", "b"), of_orders, strict=True))),
-            replace(fit.values, **dict(zip(("p", "q", "v"), of_values, strict=True))),
             *history,
-            buyers["monetary_value"],
             period_length=365 / 84,
             monthly_rate=0.01,
         )
+        values = replace(fit.values, **dict(zip(("p", "q", "v"), of_values, strict=True)))
+        value = orders * values.expected_value(buyers["frequency"], buyers["monetary_value"])
         totals.append(np.log(value.sum()))
         members.append(np.log(value[:50]))
-    width = np.log(made.predicted_high / made.predicted_low)[:50] / (2 * 1.96)
+    width = np.log(made.expected_high / made.expected_low)[:50] / (2 * 1.96)
     assert width == pytest.approx(np.std(members, axis=0), rel=0.25)
-    in_all = made.metrics["predicted_clv_in_all_high"] / made.metrics["predicted_clv_in_all_low"]
+    in_all = made.metrics["expected_clv_in_all_high"] / made.metrics["expected_clv_in_all_low"]
     assert np.log(in_all) / (2 * 1.96) == pytest.approx(np.std(totals), rel=0.2)
 
 
@@ -236,6 +242,8 @@ def test_a_shop_nobody_leaves_is_flagged_not_believed():
     assert "ridge" in made.models.reason
     assert made.metrics["bg_nbd_is_ridge"] == 1 and made.metrics["bg_nbd_converged"] == 0
     assert all(interval.low is None for interval in fit.order_intervals())
-    assert np.isnan(made.predicted_low).all() and np.isnan(made.predicted_high).all()
-    assert "predicted_clv_in_all_low" not in made.metrics
-    assert (made.predicted_clv > 0).all() and (made.p_alive > 0.5).mean() > 0.9
+    for bound in (made.expected_low, made.expected_high, made.predicted_low, made.predicted_high):
+        assert np.isnan(bound).all()
+    assert "expected_clv_in_all_low" not in made.metrics
+    assert (made.predicted_clv > 0).all()
+    assert (made.p_alive[frequency > 0] > 0.5).mean() > 0.9

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from assets.value import bg_nbd, gamma_gamma
-from assets.value.forecast import Terms, fit_models
+from assets.value.fits import Terms, fit_models
 from assets.value.intervals import Interval, covariance, intervals, simultaneous_z, widened
 from assets.value.lifetime_value import DataGate
 from benchmarks.bg_nbd import customers, read_orders

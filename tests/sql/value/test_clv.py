@@ -50,21 +50,40 @@ def test_history_of_a_repeat_buyer(history):
     assert (row["frequency"], row["recency"], row["T"]) == (2, 60, 99)
     assert row["monetary_value"] == 15, "the first order is left out"
     assert row["historic_clv"] == 120
-    assert (row["average_order_value"], row["average_gap_days"]) == (40, 30)
+    assert (row["margin_per_order_day"], row["average_gap_days"]) == (40, 30)
 
 
 def test_one_order_is_no_repeat(history):
     row = history(order_days((100, 90)))
     assert (row["frequency"], row["recency"], row["T"]) == (0, 0, 99)
     assert row["monetary_value"] == 0
-    assert (row["average_order_value"], row["average_gap_days"]) == (90, None)
+    assert (row["margin_per_order_day"], row["average_gap_days"]) == (90, None)
 
 
-def test_days_sold_at_a_loss_are_orders_without_a_value(history):
+def test_days_sold_at_a_loss_count_in_frequency_and_in_value(history):
     row = history(order_days((100, 90), (60, 10), (40, -4)))
-    assert row["frequency"] == 2
-    assert row["monetary_value"] == 10
+    assert (row["frequency"], row["monetary_value"]) == (2, 3)
+    assert (row["profitable_repeats"], row["profitable_value"]) == (1, 10)
     assert row["historic_clv"] == 96
+
+
+@pytest.mark.parametrize(
+    ("days", "stage"),
+    [
+        (((91,)), "churn_risk"),
+        (((90,)), None),
+        (((180,)), "churn_risk"),
+        (((181,)), "lost"),
+        # Over twice the median gap, 10 days, but never within active_days.
+        ((31, 41, 51), "churn_risk"),
+        ((30, 40, 50), None),
+        ((41, 61, 81), "churn_risk"),
+        ((40, 60, 80), None),
+    ],
+)
+def test_silence_alone_makes_a_stage(history, days, stage):
+    row = history(order_days(*((ago, 5) for ago in days)))
+    assert (row["silent_stage"], row["silent_days"]) == (stage, min(days))
 
 
 def test_days_without_an_order_are_no_order_days(history):
@@ -130,8 +149,8 @@ def test_a_young_shop_gets_the_fallback(materialise, tables):
     rows, metadata, _ = materialise(days, LOAD_DATE)
     assert rows["method"].to_list() == ["fallback", "fallback"]
     for unknown in (
-        *("p_alive", "churn_probability", "churn_risk", "churn_risk_date", "next_order_date"),
-        *("predicted_clv_low", "predicted_clv_high"),
+        *("p_alive", "churn_probability", "churn_risk_date", "next_order_date"),
+        *("predicted_clv_low", "predicted_clv_high", "expected_clv_low", "expected_clv_high"),
     ):
         assert rows[unknown].to_list() == [None, None], unknown
     assert rows["parameters_of"].to_list() == ["pooled", "pooled"]
@@ -139,8 +158,13 @@ def test_a_young_shop_gets_the_fallback(materialise, tables):
     assert rows["total_clv"].to_list() == pytest.approx(
         [100 + rows["predicted_clv"][0], 50 + rows["predicted_clv"][1]]
     )
-    for table in (CLV_PARAMETERS, CLV_BACKTEST, CLV_TRACKING):
+    assert set(rows["churn_risk"]) == {"unknown"}
+    for table in (CLV_PARAMETERS, CLV_TRACKING):
         assert tables.rows(table) == []
+    # The one who had ordered by the split did so once more within its 90 days.
+    (tested,) = [row for row in tables.rows(CLV_BACKTEST) if row["bucket"] == "all"]
+    assert (tested["n_members"], tested["actual_orders"], tested["method"]) == (1, 1, "fallback")
+    assert tested["verdict"] == "cannot_tell" and tested["reason"]
     assert not rows["converged"].any()
     assert (rows["predicted_clv"] > 0).all()
     assert (rows["expected_orders"] > 0).all()
@@ -188,9 +212,10 @@ def test_degenerate_shops_have_every_table(materialise, name):
     assert rows.height == days["member_id"].n_unique()
     assert rows["method"].unique().to_list() == ["fallback"], metadata["reason"]
     assert metadata["reason"]
-    for number in ("predicted_clv", "expected_orders", "total_clv", "average_order_value"):
+    for number in ("predicted_clv", "expected_orders", "total_clv", "margin_per_order_day"):
         assert rows[number].is_finite().all()
-    assert (rows["predicted_clv"] >= 0).all()
+    assert (rows["predicted_clv"] < 0).any() == (name == "all at a loss")
+    assert set(rows["churn_risk_by"]) <= {"no_model", "silence"}
 
 
 def cdnow_days(path) -> pl.DataFrame:
@@ -221,7 +246,8 @@ def test_the_cdnow_sample_gives_the_published_parameters(materialise, shared_dat
     assert metadata["gamma_gamma_n_members"] == 946
     spend = [metadata[f"gamma_gamma_{name}"] for name in ("p", "q", "v")]
     assert spend == pytest.approx([6.25, 3.74, 15.44], abs=5e-3)
-    assert rows["p_alive"].is_between(0, 1).all()
+    assert rows["p_alive"].drop_nulls().is_between(0, 1).all()
+    assert ((rows["frequency"] == 0) == rows["p_alive"].is_null()).all()
     # lifetimes 0.11.3 gives 30.3385 with a month of 30.415 days.
     assert rows["predicted_clv"].mean() == pytest.approx(30.3385, abs=0.01)
     assert rows["converged"].all() and not rows["is_penalised"].any()
@@ -230,13 +256,16 @@ def test_the_cdnow_sample_gives_the_published_parameters(materialise, shared_dat
     # Her dates say the same as her probabilities.
     run_date = dt.date(1997, 10, 1)
     is_due = pl.col("churn_risk_date") <= run_date
-    assert rows.filter(is_due.fill_null(False) != (pl.col("p_alive") < 0.33)).is_empty()
+    is_below = (pl.col("p_alive") < 0.33).fill_null(False)
+    assert rows.filter(is_due.fill_null(False) != is_below).is_empty()
     assert rows.filter(is_due).height > 100
     has_date = rows.filter(pl.col("next_order_date").is_not_null())
-    assert has_date.height > 100 and (has_date["p_alive"] > 0.5).all()
+    assert has_date.height > 100 and (has_date["p_alive"].fill_null(1) > 0.5).all()
     assert has_date["next_order_date"].is_between(run_date, dt.date(1998, 10, 1)).all()
-    bands = rows.group_by("churn_risk").agg(
-        low=pl.col("churn_probability").min(), high=pl.col("churn_probability").max()
+    bands = (
+        rows.filter(churn_risk_by="model")
+        .group_by("churn_risk")
+        .agg(low=pl.col("churn_probability").min(), high=pl.col("churn_probability").max())
     )
     limits = {name: (low, high) for name, low, high in bands.iter_rows()}
     assert limits["low"][1] < 0.33 <= limits["medium"][0]
