@@ -2,6 +2,7 @@
 # make test     types, style and every test, at everyday size
 # make soak     the tests that have two sizes, at full size: before a submission
 # make lineage  docs/lineage.png, drawn from Dagster's UI after a run; needs Chromium
+# make tables   which tables keep history, written into the README
 # make lock     the exact versions anew, after a change of pyproject.toml
 
 VENV := .venv
@@ -13,7 +14,7 @@ TESTS = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras --extra build
 
-.PHONY: run test soak lineage lock clean
+.PHONY: run test soak lineage tables lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/siyu simulate
@@ -31,6 +32,9 @@ soak: $(VENV)/.development
 
 lineage: $(VENV)/.development
 	$(BIN)/python -m docs.lineage
+
+tables: $(VENV)/.development
+	$(BIN)/python -m docs.tables
 
 lock: $(VENV)/.development
 	$(BIN)/pip install --quiet uv
