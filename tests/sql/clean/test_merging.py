@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -152,3 +153,32 @@ def test_no_person_has_two_users_and_none_takes_up_six_devices_a_week(log, links
         ]
         assert len(week) <= 5
     assert {row["member_id"] for row in log.make(MEMBERS)} == set(persons(log))
+
+
+def test_at_any_cut_is_known_what_was_known_then(log):
+    """What the log says of an instant is what it would say had nothing come since."""
+    draw = random.Random(5)
+    ids = "abcdefgh"
+    for _ in range(90):
+        log.event(
+            draw.choice(("Product Viewed", "Signed In")),
+            f"01-{draw.randint(1, 28):02} {draw.randrange(24):02}:00",
+            user=draw.choice([None, *"abc", *(ids if draw.random() < 0.1 else "a")]),
+            device=draw.choice([*"defgh", *(f"t{number}" for number in range(9))]),
+        )
+    whole = log.make(MERGE_LOG)
+    cut = log.at("01-14 12:00")
+    log.events = [each for each in log.events if each["occurred_at"] < cut]
+    then = {
+        (each["anonymous_id"], each["user_id"]) for each in log.make(MERGE_LOG) if each["is_merged"]
+    }
+    known = {
+        (each["anonymous_id"], each["user_id"])
+        for each in whole
+        if each["known_at"]
+        and each["known_at"] < cut
+        and (each["known_until"] is None or each["known_until"] >= cut)
+    }
+    assert then
+    assert known == then
+    assert known != {(row["anonymous_id"], row["user_id"]) for row in whole if row["is_merged"]}
