@@ -18,7 +18,13 @@ LINE = Column("line", "bigint", "The record's line in its file, from 1")
 
 N_VIEWS = Column("n_views", "bigint", "Products viewed")
 N_CARTS = Column("n_carts", "bigint", "Products added to cart or wishlist")
-N_ORDERS = Column("n_orders", "bigint", "Orders that were not cancelled")
+# One word for one idea: an order that brought something. Of orders placed, whatever was given back
+# since, columns say so.
+N_ORDERS = Column(
+    "n_orders",
+    "bigint",
+    "Orders with net revenue above 0: not cancelled, not given back in full, not free",
+)
 N_SHARES = Column("n_shares", "bigint", "Products or carts shared")
 
 

@@ -179,6 +179,11 @@ def test_names_carry_their_type(contract: Contract) -> None:
                 assert column.type in types, column.name
         if column.name.startswith(("is_", "has_")):
             assert column.type == "boolean", column.name
+        end = re.search(r"\b(lower|upper) (?:bound|end)\b", column.meaning, re.IGNORECASE)
+        if end:
+            suffix = "_low" if end[1].lower() == "lower" else "_high"
+            assert column.name.endswith(suffix), column.name
+        assert not column.name.endswith(("_lower", "_upper", "_min", "_max", "_lo", "_hi"))
         if column.name.startswith("n_"):
             assert column.type in ("bigint", "integer"), column.name
 

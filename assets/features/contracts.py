@@ -14,8 +14,6 @@ from assets.columns import (
 )
 from resources.contract import Column, Contract
 
-_ORDERS = N_ORDERS.renamed("n_orders", "Orders neither cancelled nor given back in full")
-
 _OF_DAYS = ("act", "order")
 
 MEMBER_DAYS = Contract(
@@ -28,7 +26,7 @@ MEMBER_DAYS = Contract(
         Column("date", "date", "Calendar date in the shop's time zone"),
         N_VIEWS,
         N_CARTS,
-        _ORDERS,
+        N_ORDERS,
         N_SHARES,
         Column("n_sessions", "bigint", "Sessions begun"),
         money("net_revenue", "Net revenue of the orders of that date"),
@@ -61,7 +59,7 @@ KNOWN_DAYS = Contract(
         N_VIEWS,
         N_CARTS,
         N_SHARES,
-        _ORDERS,
+        N_ORDERS,
         money("net_revenue", "Net revenue of the order"),
     ),
     description="features.member_days as it was known at every earlier instant.",
@@ -91,7 +89,7 @@ TRACKING = Contract(
 ORDER_DAYS = Contract(
     schema="features",
     table="order_days",
-    grain="member and date with an order",
+    grain="member and order day",
     key=("member_id", "date"),
     columns=(
         MEMBER_ID,
@@ -107,7 +105,7 @@ ORDER_DAYS = Contract(
         money("net_revenue", "Net revenue of the orders of that date"),
         money("margin", "Margin of the orders of that date"),
     ),
-    description="The days of features.member_days with an order, in their order.",
+    description="The days of features.member_days with an order (n_orders above 0), one by one.",
     claims={"the_first_has_none_before": "(nth = 1) = (previous_order_date is null)"},
 )
 
@@ -168,7 +166,7 @@ MEMBER_PRODUCTS = Contract(
         Column("forward_weight", "double", "The same relative to the fixed epoch, so days add up"),
         N_VIEWS,
         N_CARTS,
-        Column("n_orders", "bigint", "Order lines, also those given back since"),
+        Column("n_orders", "bigint", "Lines of orders placed, also those given back since"),
         N_SHARES,
         Column("first_at", "timestamp", "First interaction", unit="UTC"),
         Column("last_at", "timestamp", "Last interaction", unit="UTC"),
@@ -209,11 +207,11 @@ MEMBERS = Contract(
         MEMBER_ID,
         *(
             Column(f"{count.name}_{days}d", "bigint", f"{count.meaning} in {days} days")
-            for count in (N_VIEWS, N_CARTS, _ORDERS, N_SHARES)
+            for count in (N_VIEWS, N_CARTS, N_ORDERS, N_SHARES)
             for days in _WINDOWS
         ),
         money("net_revenue_60d", "Net revenue of orders in 60 days"),
-        _ORDERS,
+        N_ORDERS,
         Column(
             "days_since_last", "bigint", "Since her last active day", unit="days", nullable=True
         ),

@@ -13,7 +13,7 @@ CAMPAIGN_LIFT = Contract(
         Column("arm", "varchar", "The variant that is held against the holdout"),
         Column("metric", "varchar", "What counts as converted", accepts=("order",)),
         Column("assigned", "bigint", "Members of the arm, messaged or not, whose window is over"),
-        Column("converted", "bigint", "Of these, ordered within the window"),
+        Column("converted", "bigint", "Of these, with an order of net revenue above 0 in it"),
         share("rate", "Converted over assigned").optional(),
         Column("waiting", "bigint", "Assigned too, but their window is open: not counted yet"),
         Column("holdout_assigned", "bigint", "Members held out whose window is over"),

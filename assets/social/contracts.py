@@ -1,6 +1,6 @@
 """Who brought whom, how fast the pool grows by itself, who is owed what for it."""
 
-from assets.columns import MEMBER_ID, PRODUCT_ID, money, share
+from assets.columns import MEMBER_ID, N_ORDERS, PRODUCT_ID, money, share
 from assets.owners import GROWTH
 from resources.contract import Column, Contract
 
@@ -67,7 +67,7 @@ REFERRALS = Contract(
         Column("bound_at", "timestamp", "When she was identified, for good", unit="UTC"),
         Column("depth", "integer", "Referrals from the root of the tree to her, from 1"),
         Column("root_id", "bigint", "The member at the root, whom nobody referred"),
-        Column("n_orders", "bigint", "Her orders since, neither cancelled nor given back in full"),
+        N_ORDERS.renamed("n_orders", "Orders since with net revenue above 0"),
         money("revenue", "Net revenue of her orders since"),
         money("margin", "Margin of her orders since"),
         Column("via", "varchar", "Channel of the click", nullable=True),

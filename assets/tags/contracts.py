@@ -134,10 +134,18 @@ MEMBER_PREFERENCES = Contract(
         _support("category"),
         Column("best_hour", "integer", "Hour of hers that she orders in", nullable=True),
         share("best_hour_share", "Part of her orders in it; NULL without orders").optional(),
-        Column("best_hour_support", "bigint", "Orders in it; 0: taken from her sessions"),
+        Column(
+            "best_hour_support",
+            "bigint",
+            "Orders placed in it (not cancelled); 0: taken from sessions",
+        ),
         Column("channel", "varchar", "Channel that she orders by", nullable=True),
         share("channel_share", "Part of her orders by it, else of her sessions").optional(),
-        Column("channel_support", "bigint", "Orders by it; 0: taken from her sessions"),
+        Column(
+            "channel_support",
+            "bigint",
+            "Orders placed by it (not cancelled); 0: taken from sessions",
+        ),
     ),
     description=(
         "What she prefers when she buys: the strongest of each kind, the part of hers that it "

@@ -2,8 +2,9 @@
 -- A deliberate act of the member that is not a bot's makes a day active (is_deliberate of
 -- clean.events: never what the shop or its servers sent), and so does an order that was not cancelled,
 -- whoever tells of it: the member pays for it, be it a renewal that the shop's server placed.
--- Orders count on the day they were placed, with what they are worth today: an order given back
--- in full keeps its day but is no order (n_orders counts orders with net revenue above 0).
+-- Orders count on the day they were placed, with what they are worth today: n_orders counts those
+-- with net revenue above 0, so that an order given back in full and a free one keep their day
+-- active, but are no order.
 -- Beside each day stands what retention and growth ask of the days around it, so that they need no
 -- look at any other row. period_marks is the sum of
 --      1  her last day

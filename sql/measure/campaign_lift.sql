@@ -1,7 +1,8 @@
 -- One row per campaign and arm to be held against its holdout: who was assigned, who ordered, what
 -- it brought and cost. Intention to treat: every assigned member counts, messaged or not, once
--- $lift_window_days have passed since her assignment; until then she waits. Converted: an order that
--- was not cancelled, after the assignment and within the window.
+-- $lift_window_days have passed since her assignment; until then she waits. Converted: an order
+-- with net revenue above 0 (not cancelled, not given back in full), after the assignment and within
+-- the window.
 with assignments as (
     select
         campaign_id,
@@ -35,7 +36,7 @@ ordered as (
     select
         mature.campaign_id,
         mature.arm,
-        count(distinct mature.member_id) as converted,
+        count(distinct mature.member_id) filter (where orders.net_revenue > 0) as converted,
         sum(orders.net_revenue) as revenue
     from mature
     join orders

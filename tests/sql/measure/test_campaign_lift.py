@@ -127,6 +127,14 @@ def test_cancelled_orders_do_not_count(counted, tables):
     assert (row["converted"], row["holdout_converted"]) == (0, 1)
 
 
+def test_orders_given_back_in_full_convert_nobody(counted, tables):
+    assigned(tables, (1, "treatment"), (2, "holdout"))
+    ordered(tables, 1, OLD, status="refunded", net_revenue=0)
+    ordered(tables, 2, OLD, net_revenue=3)
+    row = counted()["spring", "treatment"]
+    assert (row["converted"], row["holdout_converted"]) == (0, 1)
+
+
 def test_who_is_still_within_her_window_waits(counted, tables):
     assigned(tables, (1, "treatment"), (2, "holdout"))
     recently = AS_OF - dt.timedelta(days=WINDOW_DAYS) + dt.timedelta(seconds=1)
