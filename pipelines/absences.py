@@ -1,12 +1,15 @@
-"""Warnings of what is not there: sources that are behind."""
+"""Warnings of what is not there: sources that are behind, and tables that stay empty."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 
 from assets.raw.contracts import LOADS, SOURCES
+from resources.contract import Absence, Contract
 from resources.shop import ShopConfig
-from resources.warehouse import Warehouse, read_sql
+from resources.warehouse import Session, Warehouse, read_sql
 
 _WARN = dg.AssetCheckSeverity.WARN
 
@@ -42,3 +45,49 @@ def _lag(source: str, entity: str, is_pulled: bool, known_until: Any, days: int 
         return f"source '{source}' ({entity}) has given nothing yet"
     what = "was last asked after" if is_pulled else "has sent nothing since"
     return f"source '{source}' ({entity}) {what} {known_until}, {days} days behind"
+
+
+HAS_ROWS = "has_rows"
+_UNFORESEEN = Absence(
+    "true",
+    "for no reason that its contract foresees",
+    "look at what it is made from in `siyu ui`, and report it",
+)
+
+
+def rows_result(session: Session, contract: Contract) -> dg.AssetCheckResult:
+    """Warns where the contract's table has no row, and says why and what to do."""
+    absence = absence_of(session, contract)
+    is_fine = absence is None or absence.remedy is None
+    return dg.AssetCheckResult(
+        check_name=HAS_ROWS,
+        asset_key=contract.asset_key,
+        passed=is_fine,
+        severity=_WARN,
+        metadata={} if absence is None else {"empty_because": absence.reason},
+        description=None
+        if absence is None or is_fine
+        else f"{contract.name} is empty: {absence.reason}; {absence.remedy}",
+    )
+
+
+def absence_of(session: Session, contract: Contract) -> Absence | None:
+    """Why a table has no row; None where it has one."""
+    if session.scalar(f"select exists (select 1 from {contract.name})"):
+        return None
+    for absence in contract.empty_where:
+        if session.scalar(f"select {absence.condition}"):
+            return absence
+    return _UNFORESEEN
+
+
+def empty_tables(session: Session, contracts: Iterable[Contract]) -> Iterator[str]:
+    """One line per reason for which published tables are empty that somebody can mend."""
+    by_absence: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for contract in contracts:
+        if contract.is_published and session.exists(contract):
+            absence = absence_of(session, contract)
+            if absence is not None and absence.remedy is not None:
+                by_absence[absence.reason, absence.remedy].append(contract.name)
+    for (reason, remedy), names in by_absence.items():
+        yield f"empty: {', '.join(names)} ({reason}; {remedy})"

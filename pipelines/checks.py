@@ -31,6 +31,7 @@ from assets.value.contracts import (
     LIFECYCLE,
     LIFECYCLE_HISTORY,
 )
+from pipelines.absences import HAS_ROWS, rows_result
 from resources.contract import Contract
 from resources.shop import ShopConfig
 from resources.warehouse import Warehouse, read_sql
@@ -43,25 +44,38 @@ _MOST_DISPUTED = 0.01
 
 
 def contract_checks(contract: Contract) -> dg.AssetChecksDefinition:
-    """The contract's promises, held against its table in one scan."""
+    """The contract's promises, held against its table in one scan.
+
+    Of a published table a warning says why it is empty, where the shop can do something about it.
+    """
     counts = contract.checks()
+    specs = [
+        dg.AssetCheckSpec(
+            name,
+            asset=contract.asset_key,
+            blocking=True,
+            description=f"Offending rows, of which there must be none: {expression}",
+        )
+        for name, expression in counts.items()
+    ]
+    if contract.is_published:
+        specs.append(
+            dg.AssetCheckSpec(
+                HAS_ROWS,
+                asset=contract.asset_key,
+                description="It has rows, or nothing is to be done about it.",
+            )
+        )
 
     @dg.multi_asset_check(
         name=f"checks_of__{contract.schema}__{contract.table}",
-        specs=[
-            dg.AssetCheckSpec(
-                name,
-                asset=contract.asset_key,
-                blocking=True,
-                description=f"Offending rows, of which there must be none: {expression}",
-            )
-            for name, expression in counts.items()
-        ],
+        specs=specs,
         pool="warehouse",
     )
     def hold_to_contract(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
         with warehouse.connect() as session:
             row = session.rows(f"select {', '.join(counts.values())} from {contract.name}")[0]
+            absence = rows_result(session, contract) if contract.is_published else None
         for name, n_offending in zip(counts, row, strict=True):
             yield dg.AssetCheckResult(
                 check_name=name,
@@ -73,6 +87,8 @@ def contract_checks(contract: Contract) -> dg.AssetChecksDefinition:
                 if n_offending == 0
                 else f"{contract.name}: {name.replace('_', ' ')} fails on {n_offending} rows",
             )
+        if absence is not None:
+            yield absence
 
     return hold_to_contract
 

@@ -76,11 +76,12 @@ def build_definitions(
         checks.model_beats_popularity,
         absences.sources_keep_up,
     ]
+    published_contracts = [contract for contract in every if contract.is_published]
     held = [checks.contract_checks(contract) for contract in every] + spanning
     modules = [module for _, module in STAGES.values()]
     stages = dg.load_assets_from_modules(modules)  # pyright: ignore[reportUnknownMemberType]
     analytics = published(
-        [contract for contract in every if contract.is_published],
+        published_contracts,
         [spec.key for check in held for spec in check.check_specs if spec.blocking],
     )
     return dg.Definitions(

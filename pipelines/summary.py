@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.absences import empty_tables
 from pipelines.catalogue import PUBLISH, STAGES, contracts
 from pipelines.findings import findings
 from pipelines.runs import RunReport
@@ -26,7 +27,7 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
     with Database(place.warehouse).connect() as session:
         made = _rows_by_stage(session)
         as_of = shop.as_of(ShopConfig(folder=str(config)).last_date(session))
-        found = list(findings(session))
+        found = [*findings(session), *empty_tables(session, contracts())]
     dates = f"{report.first}" if report.first == report.last else f"{report.first} to {report.last}"
     console.print(
         f"\n{shop.name}: load dates {dates}, {report.n_new_files} new or changed files, "

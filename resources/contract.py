@@ -42,6 +42,18 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Absence:
+    """Why a table may have no row: `condition`, in SQL, is true of the warehouse where it is so.
+
+    `remedy` says what the shop does about it; None: an empty table is nothing to mend.
+    """
+
+    condition: str
+    reason: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
 class Contract:
     """A table: `schema.table`, one row per `grain`, unique by `key`.
 
@@ -49,6 +61,7 @@ class Contract:
     `is_published` says whether analysts get it in the analytics file.
     `keeps_history` says what the table keeps, or reads, of earlier runs, and why. Without it, the
     files, the shop's folder and as_of alone decide what is in the table.
+    Of the absences in `empty_where` the first that is so explains a table without rows.
     """
 
     schema: str
@@ -61,6 +74,7 @@ class Contract:
     is_published: bool = True
     owner: str = "team:data"
     keeps_history: str | None = None
+    empty_where: tuple[Absence, ...] = ()
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

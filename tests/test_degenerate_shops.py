@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipelines.absences import absence_of, empty_tables
 from pipelines.catalogue import contracts
 from resources.home import Home
 from resources.warehouse import Database, Session
@@ -163,8 +164,8 @@ def single_member(log: Log) -> None:
 
 SHOPS: tuple[Callable[[Log], None], ...] = (
     no_events,
-    no_orders,
     one_order,
+    no_orders,
     all_on_one_day,
     all_refunded,
     negative_revenue,
@@ -210,6 +211,21 @@ def test_every_table_is_there_and_published(made: Made, session: Session) -> Non
             if contract.is_published and not published.exists(contract)
         ]
     assert missing == []
+
+
+def test_no_published_table_is_empty_for_a_reason_nobody_foresaw(session: Session) -> None:
+    """Whatever little the shop has told, its contract says why there is no row."""
+    why = {
+        contract.name: absence_of(session, contract)
+        for contract in contracts()
+        if contract.is_published
+    }
+    unforeseen = [
+        name
+        for name, absence in why.items()
+        if absence is not None and absence.reason.startswith("for no reason")
+    ]
+    assert unforeseen == []
 
 
 def test_what_cannot_be_said_is_null(session: Session) -> None:
@@ -299,6 +315,24 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
         ],
     },
 }
+
+
+# Of some shops which tables are named together, by what their closing words say.
+NAMED = {
+    "no_events": ("no event is counted", ["value.clv", "value.growth_accounting"]),
+    "no_orders": ("no source tells of the catalogue", ["raw.products"]),
+    "one_order": ("buyers are too few", ["value.clv_backtest", "value.clv_parameters"]),
+    "all_on_one_day": ("history is too short", ["tags.propensity_metrics"]),
+    "all_refunded": ("an order that is worth something", ["features.order_days", "value.rfm"]),
+    "negative_revenue": ("buyers are too few", ["value.clv_tracking"]),
+    "single_member": ("no click on a share has brought a member", ["social.referrals"]),
+}
+
+
+def test_the_closing_words_name_what_is_empty_and_why(made: Made, session: Session) -> None:
+    reason, names = NAMED[made.name]
+    (line,) = [line for line in empty_tables(session, contracts()) if reason in line]
+    assert [name for name in names if name not in line] == []
 
 
 def test_the_facts_are_told(made: Made, session: Session) -> None:

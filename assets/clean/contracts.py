@@ -1,5 +1,6 @@
 """One person, one event, one order: what arrived, made trustworthy."""
 
+from assets import absences
 from assets.columns import (
     CHANNEL,
     EVENT_DATE,
@@ -71,6 +72,7 @@ SIGHTINGS = Contract(
 MERGE_LOG = Contract(
     schema="clean",
     table="merge_log",
+    empty_where=(absences.NO_PAIRS,),
     grain="device and user seen together",
     key=("anonymous_id", "user_id"),
     columns=(
@@ -114,6 +116,7 @@ MERGE_LOG = Contract(
 IDENTITIES = Contract(
     schema="clean",
     table="identities",
+    empty_where=(absences.NOBODY,),
     grain="identifier",
     key=("identifier",),
     columns=(
@@ -143,6 +146,7 @@ IDENTITIES = Contract(
 BOTS = Contract(
     schema="clean",
     table="bots",
+    empty_where=(absences.NO_BOTS,),
     grain="visitor, date and rule",
     key=("visitor_id", "event_date", "rule"),
     columns=(
@@ -208,6 +212,7 @@ MEMBER_ADDRESSES = Contract(
 MEMBER_ATTRIBUTES = Contract(
     schema="clean",
     table="member_attributes",
+    empty_where=(absences.NO_ATTRIBUTES,),
     grain="member and attribute of the member's own",
     key=("member_id", "attribute"),
     columns=(
@@ -221,6 +226,7 @@ MEMBER_ATTRIBUTES = Contract(
 MEMBERS = Contract(
     schema="clean",
     table="members",
+    empty_where=(absences.NOBODY,),
     grain="member",
     key=("member_id",),
     columns=(
@@ -252,6 +258,10 @@ MEMBERS = Contract(
 EVENTS = Contract(
     schema="clean",
     table="events",
+    empty_where=(
+        absences.NO_RECORD_OF_AN_EVENT,
+        absences.ALL_WAIT,
+    ),
     grain="message",
     key=("message_id",),
     columns=(
@@ -304,6 +314,10 @@ EVENTS = Contract(
 SESSIONS = Contract(
     schema="clean",
     table="sessions",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ACTS,
+    ),
     grain="session",
     key=("session_id",),
     columns=(
@@ -446,6 +460,7 @@ ORDER_AMOUNTS = Contract(
 ORDER_NUMBERS = Contract(
     schema="clean",
     table="order_numbers",
+    empty_where=(absences.NO_NUMBER_TWICE,),
     grain="order number used in several namespaces, and namespace",
     key=("namespace", "order_number"),
     columns=(
@@ -482,6 +497,7 @@ PRODUCT_COSTS = Contract(
 PRODUCTS = Contract(
     schema="clean",
     table="products",
+    empty_where=(absences.NO_PRODUCTS,),
     grain="product or content",
     key=("product_id",),
     columns=(
@@ -507,6 +523,11 @@ ORDER_LINES = Contract(
 ORDER_ITEMS = Contract(
     schema="clean",
     table="order_items",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ORDER_EVENTS,
+        absences.NO_ORDER_LINES,
+    ),
     grain="order line",
     key=("order_id", "line"),
     columns=(
@@ -527,6 +548,7 @@ ORDER_ITEMS = Contract(
 REFUNDS = Contract(
     schema="clean",
     table="refunds",
+    empty_where=(absences.NOTHING_GIVEN_BACK,),
     grain="refund line and the order line it is set against",
     key=("message_id", "line", "order_id", "order_line"),
     columns=(
@@ -562,6 +584,11 @@ REFUNDS = Contract(
 ORDERS = Contract(
     schema="clean",
     table="orders",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ORDER_EVENTS,
+        absences.NO_ORDER_LINES,
+    ),
     grain="order",
     key=("order_id",),
     columns=(

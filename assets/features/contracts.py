@@ -1,5 +1,6 @@
 """Members by day, by product and as of now: the last tables that read events."""
 
+from assets import absences
 from assets.columns import (
     CHANNEL,
     EVENT_DATE,
@@ -19,6 +20,10 @@ _OF_DAYS = ("act", "order")
 MEMBER_DAYS = Contract(
     schema="features",
     table="member_days",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ACTS,
+    ),
     grain="member and calendar date of the shop",
     key=("member_id", "date"),
     columns=(
@@ -70,6 +75,10 @@ KNOWN_DAYS = Contract(
 TRACKING = Contract(
     schema="features",
     table="tracking",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ACTS,
+    ),
     grain="kind of event of which history has begun",
     key=("kind",),
     columns=(
@@ -89,6 +98,10 @@ TRACKING = Contract(
 ORDER_DAYS = Contract(
     schema="features",
     table="order_days",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_WORTHY_ORDERS,
+    ),
     grain="member and order day",
     key=("member_id", "date"),
     columns=(
@@ -153,6 +166,10 @@ SHARE_TOUCHES = Contract(
 MEMBER_PRODUCTS = Contract(
     schema="features",
     table="member_products",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_MEETINGS,
+    ),
     grain="member and product",
     key=("member_id", "product_id"),
     columns=(
@@ -201,6 +218,7 @@ _WINDOWS = (7, 14, 30, 60)
 MEMBERS = Contract(
     schema="features",
     table="members",
+    empty_where=(absences.NOBODY,),
     grain="member",
     key=("member_id",),
     columns=(

@@ -1,11 +1,16 @@
 """What the messages achieved."""
 
+from assets import absences
 from assets.columns import CAMPAIGN_ID, money, share
 from resources.contract import Column, Contract
 
 CAMPAIGN_LIFT = Contract(
     schema="measure",
     table="campaign_lift",
+    empty_where=(
+        absences.NO_CAMPAIGNS,
+        absences.NOBODY_ASSIGNED,
+    ),
     grain="campaign, arm and metric",
     key=("campaign_id", "arm", "metric"),
     columns=(

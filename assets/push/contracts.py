@@ -1,5 +1,6 @@
 """Whom to message today, with what, and why the others not."""
 
+from assets import absences
 from assets.columns import CAMPAIGN_ID, CHANNEL, MEMBER_ID, RUN_DATE, VERSION, share
 from resources.contract import Column, Contract
 
@@ -25,6 +26,7 @@ RULE = Column("rule", "varchar", "Which rule, where the reason leaves it open", 
 CAMPAIGNS = Contract(
     schema="push",
     table="campaigns",
+    empty_where=(absences.NO_CAMPAIGNS_DECLARED,),
     grain="campaign",
     key=("campaign_id",),
     columns=(
@@ -59,6 +61,7 @@ CAMPAIGNS = Contract(
 ARMS = Contract(
     schema="push",
     table="arms",
+    empty_where=(absences.NO_CAMPAIGNS,),
     grain="campaign and arm",
     key=("campaign_id", "arm"),
     columns=(
@@ -75,6 +78,7 @@ ARMS = Contract(
 TEMPLATES = Contract(
     schema="push",
     table="templates",
+    empty_where=(absences.NO_CAMPAIGNS,),
     grain="campaign, arm and locale",
     key=("campaign_id", "arm", "locale"),
     columns=(
@@ -90,6 +94,10 @@ TEMPLATES = Contract(
 CAPS = Contract(
     schema="push",
     table="caps",
+    empty_where=(
+        absences.NO_CAMPAIGNS,
+        absences.NO_CAPS,
+    ),
     grain="campaign and rule that binds it",
     key=("campaign_id", "rule"),
     columns=(
@@ -110,6 +118,11 @@ CAPS = Contract(
 AUDIENCES = Contract(
     schema="push",
     table="audiences",
+    empty_where=(
+        absences.NO_CAMPAIGNS,
+        absences.NONE_RUNNING,
+        absences.NO_AUDIENCE,
+    ),
     grain="campaign and member",
     key=("campaign_id", "member_id"),
     columns=(CAMPAIGN_ID, MEMBER_ID),
@@ -120,6 +133,7 @@ AUDIENCES = Contract(
 VARIABLES = Contract(
     schema="push",
     table="variables",
+    empty_where=(absences.NOBODY_BY_NAME,),
     grain="identified member",
     key=("member_id",),
     columns=(
@@ -138,6 +152,11 @@ VARIABLES = Contract(
 ELIGIBILITY = Contract(
     schema="push",
     table="eligibility",
+    empty_where=(
+        absences.NOBODY_BY_NAME,
+        absences.NO_CAMPAIGNS,
+        absences.NONE_RUNNING,
+    ),
     grain="running campaign and identified member",
     key=("campaign_id", "member_id"),
     columns=(
@@ -156,6 +175,12 @@ ELIGIBILITY = Contract(
 ASSIGNMENTS = Contract(
     schema="push",
     table="assignments",
+    empty_where=(
+        absences.NO_CAMPAIGNS,
+        absences.NONE_RUNNING,
+        absences.NOBODY_CHOSEN,
+        absences.NOBODY_LEFT,
+    ),
     grain="campaign and member",
     key=("campaign_id", "member_id"),
     columns=(
@@ -180,6 +205,11 @@ ASSIGNMENTS = Contract(
 DECISIONS = Contract(
     schema="push",
     table="decisions",
+    empty_where=(
+        absences.NO_CAMPAIGNS,
+        absences.NONE_RUNNING,
+        absences.NOBODY_CHOSEN,
+    ),
     grain="campaign, member and run",
     key=("run_date", "campaign_id", "member_id"),
     columns=(
@@ -215,6 +245,12 @@ DECISIONS = Contract(
 PUSH_LIST = Contract(
     schema="push",
     table="push_list",
+    empty_where=(
+        absences.NO_CAMPAIGNS,
+        absences.NONE_RUNNING,
+        absences.NOBODY_CHOSEN,
+        absences.NOBODY_LEFT,
+    ),
     grain="message to send",
     key=("dedupe_key",),
     columns=(

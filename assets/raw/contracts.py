@@ -1,5 +1,6 @@
 """What arrived, as it arrived, with direct identifiers replaced by pseudonyms."""
 
+from assets import absences
 from assets.columns import CHANNEL, LINE, LOAD_DATE, PATH, PRODUCT_ID, SOURCE
 from resources.contract import Column, Contract
 
@@ -160,6 +161,7 @@ PRODUCT_RECORDS = Contract(
 PRODUCTS = Contract(
     schema="raw",
     table="products",
+    empty_where=(absences.NO_CATALOGUE,),
     grain="product or content",
     key=("product_id",),
     columns=(*PRODUCT_COLUMNS, LOAD_DATE),

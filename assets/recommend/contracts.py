@@ -1,5 +1,6 @@
 """Models of taste and the lists they make."""
 
+from assets import absences
 from assets.columns import MEMBER_ID, MODEL_VERSION, PRODUCT_ID
 from assets.owners import GROWTH
 from resources.contract import Column, Contract
@@ -64,6 +65,12 @@ ALS_MODEL = Contract(
 MODEL_METRICS = Contract(
     schema="recommend",
     table="model_metrics",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NOBODY_BY_NAME,
+        absences.NO_TASTE,
+        absences.NOTHING_TO_MEASURE_BY,
+    ),
     grain="model version, split, model, segment, metric and k",
     key=("model_version", "split", "model", "segment", "metric", "k"),
     columns=(
@@ -110,6 +117,11 @@ MODEL_METRICS = Contract(
 SIMILAR_PRODUCTS = Contract(
     schema="recommend",
     table="similar_products",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_TASTE,
+        absences.TOO_LITTLE_SUPPORT,
+    ),
     grain="product and rank",
     key=("product_id", "rank"),
     columns=(
@@ -132,6 +144,11 @@ SIMILAR_PRODUCTS = Contract(
 MEMBER_PRODUCTS = Contract(
     schema="recommend",
     table="member_products",
+    empty_where=(
+        absences.NOBODY_BY_NAME,
+        absences.NO_PRODUCTS,
+        absences.NOTHING_ON_OFFER,
+    ),
     grain="member and rank",
     key=("member_id", "rank"),
     columns=(

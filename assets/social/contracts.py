@@ -1,5 +1,6 @@
 """Who brought whom, how fast the pool grows by itself, who is owed what for it."""
 
+from assets import absences
 from assets.columns import MEMBER_ID, N_ORDERS, PRODUCT_ID, money, share
 from assets.owners import GROWTH
 from resources.contract import Column, Contract
@@ -10,6 +11,10 @@ _REFERRER_ID = Column("referrer_id", "bigint", "The member who shared")
 SHARE_CLICKS = Contract(
     schema="social",
     table="share_clicks",
+    empty_where=(
+        absences.NO_SHARES,
+        absences.NO_CLICKS,
+    ),
     grain="click on a share and member it may bind",
     key=("message_id", "member_id"),
     columns=(
@@ -57,6 +62,11 @@ SHARE_CLICKS = Contract(
 REFERRALS = Contract(
     schema="social",
     table="referrals",
+    empty_where=(
+        absences.NO_SHARES,
+        absences.NO_CLICKS,
+        absences.NOBODY_BROUGHT,
+    ),
     grain="referred member",
     key=("member_id",),
     columns=(
@@ -84,6 +94,7 @@ REFERRALS = Contract(
 GROUP_BUYS = Contract(
     schema="social",
     table="group_buys",
+    empty_where=(absences.NO_GROUPS,),
     grain="group order",
     key=("group_id",),
     columns=(
@@ -107,6 +118,10 @@ GROUP_BUYS = Contract(
 K_FACTOR = Contract(
     schema="social",
     table="k_factor",
+    empty_where=(
+        absences.NO_SHARES,
+        absences.NO_NAMED_SHARER,
+    ),
     grain="period",
     key=("unit", "period"),
     columns=(
@@ -150,6 +165,10 @@ K_FACTOR = Contract(
 ADVOCATES = Contract(
     schema="social",
     table="advocates",
+    empty_where=(
+        absences.NO_SHARES,
+        absences.NO_NAMED_SHARER,
+    ),
     grain="member who shared or referred",
     key=("member_id",),
     columns=(
@@ -172,6 +191,7 @@ ADVOCATES = Contract(
 COMMISSIONS = Contract(
     schema="social",
     table="commissions",
+    empty_where=(absences.NO_COMMISSIONS,),
     grain="order and level",
     key=("order_id", "level"),
     columns=(

@@ -1,5 +1,6 @@
 """What products are about, and what members care for."""
 
+from assets import absences
 from assets.columns import MEMBER_ID, MODEL_VERSION, PRODUCT_ID, TAG, share
 from assets.owners import GROWTH
 from resources.contract import Column, Contract
@@ -20,6 +21,10 @@ IS_SENSITIVE = Column(
 PRODUCT_TAGS = Contract(
     schema="tags",
     table="product_tags",
+    empty_where=(
+        absences.NO_PRODUCTS,
+        absences.NO_TAGS,
+    ),
     grain="product and tag",
     key=("product_id", "tag"),
     columns=(
@@ -42,6 +47,11 @@ PRODUCT_TAGS = Contract(
 TAG_METRICS = Contract(
     schema="tags",
     table="tag_metrics",
+    empty_where=(
+        absences.NO_PRODUCTS,
+        absences.NO_TAGS,
+        absences.FEW_TAGS,
+    ),
     grain="model, scope and tag",
     key=("model", "scope", "tag"),
     columns=(
@@ -85,6 +95,11 @@ TAG_METRICS = Contract(
 MEMBER_TAGS = Contract(
     schema="tags",
     table="member_tags",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_TASTE,
+        absences.NO_PRODUCT_TAGS,
+    ),
     grain="member and tag",
     key=("member_id", "tag"),
     columns=(
@@ -113,6 +128,10 @@ MEMBER_TAGS = Contract(
 MEMBER_PREFERENCES = Contract(
     schema="tags",
     table="member_preferences",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ACTIVE_DAYS,
+    ),
     grain="member with behaviour",
     key=("member_id",),
     columns=(
@@ -171,6 +190,10 @@ MEMBER_PREFERENCES = Contract(
 BROWSE_TO_BUY = Contract(
     schema="tags",
     table="browse_to_buy",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_TASTE,
+    ),
     grain="product or tag",
     key=("kind", "subject"),
     columns=(
@@ -193,6 +216,7 @@ BROWSE_TO_BUY = Contract(
 PURCHASE_PROPENSITY = Contract(
     schema="tags",
     table="purchase_propensity",
+    empty_where=(absences.NOBODY_BY_NAME,),
     grain="identified member",
     key=("member_id",),
     columns=(
@@ -218,6 +242,11 @@ PURCHASE_PROPENSITY = Contract(
 PROPENSITY_METRICS = Contract(
     schema="tags",
     table="propensity_metrics",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NOBODY_BY_NAME,
+        absences.TOO_YOUNG_FOR_WEEKS,
+    ),
     grain="model version, model, split and metric",
     key=("model_version", "model", "split", "metric"),
     columns=(

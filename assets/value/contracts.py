@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from assets import absences
 from assets.columns import MEMBER_ID, N_ORDERS, money, share
 from assets.owners import GROWTH
 from resources.config.shop import Strategies, Strategy
@@ -16,6 +17,10 @@ _IN_BASE = "base currency"
 CLV = Contract(
     schema="value",
     table="clv",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_WORTHY_ORDERS,
+    ),
     grain="member with an order",
     key=("member_id",),
     columns=(
@@ -136,6 +141,11 @@ CLV = Contract(
 CLV_PARAMETERS = Contract(
     schema="value",
     table="clv_parameters",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_WORTHY_ORDERS,
+        absences.TOO_FEW_FOR_CLV,
+    ),
     grain="model, cohort and parameter",
     key=("model", "cohort", "parameter"),
     columns=(
@@ -166,6 +176,11 @@ CLV_PARAMETERS = Contract(
 CLV_BACKTEST = Contract(
     schema="value",
     table="clv_backtest",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_WORTHY_ORDERS,
+        absences.TOO_FEW_FOR_CLV,
+    ),
     grain="number of repeat orders before the holdout",
     key=("bucket",),
     columns=(
@@ -224,6 +239,11 @@ CLV_BACKTEST = Contract(
 CLV_TRACKING = Contract(
     schema="value",
     table="clv_tracking",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_WORTHY_ORDERS,
+        absences.TOO_FEW_FOR_CLV,
+    ),
     grain="week since the first order",
     key=("week",),
     columns=(
@@ -240,6 +260,10 @@ CLV_TRACKING = Contract(
 RFM = Contract(
     schema="value",
     table="rfm",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_WORTHY_ORDERS,
+    ),
     grain="member with an order",
     key=("member_id",),
     columns=(
@@ -260,6 +284,7 @@ RFM = Contract(
 LIFECYCLE = Contract(
     schema="value",
     table="lifecycle",
+    empty_where=(absences.NOBODY_BY_NAME,),
     grain="identified member",
     key=("member_id",),
     columns=(
@@ -289,6 +314,7 @@ LIFECYCLE = Contract(
 LIFECYCLE_HISTORY = Contract(
     schema="value",
     table="lifecycle_history",
+    empty_where=(absences.NOBODY_BY_NAME,),
     grain="identified member and stage she entered",
     key=("member_id", "entered_date"),
     columns=(
@@ -311,6 +337,10 @@ LIFECYCLE_HISTORY = Contract(
 LIFECYCLE_TRANSITIONS = Contract(
     schema="value",
     table="lifecycle_transitions",
+    empty_where=(
+        absences.NOBODY_BY_NAME,
+        absences.NO_MONTH,
+    ),
     grain="month, stage at its start and stage at its end",
     key=("month_date", "from_stage", "to_stage"),
     columns=(
@@ -334,6 +364,11 @@ LIFECYCLE_TRANSITIONS = Contract(
 RETENTION_COHORTS = Contract(
     schema="value",
     table="retention_cohorts",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ACTIVE_DAYS,
+        absences.ALL_ARE_OLDER,
+    ),
     grain="segment, cohort, period and mode",
     key=("unit", "segment_column", "segment", "cohort_date", "period", "mode"),
     columns=(
@@ -382,6 +417,10 @@ RETENTION_COHORTS = Contract(
 GROWTH_ACCOUNTING = Contract(
     schema="value",
     table="growth_accounting",
+    empty_where=(
+        absences.NO_EVENTS,
+        absences.NO_ACTIVE_DAYS,
+    ),
     grain="period",
     key=("unit", "period"),
     columns=(
@@ -434,6 +473,7 @@ GROWTH_ACCOUNTING = Contract(
 FUNNELS = Contract(
     schema="value",
     table="funnels",
+    empty_where=(absences.NO_FUNNELS,),
     grain="funnel and step",
     key=("funnel", "step"),
     columns=(
