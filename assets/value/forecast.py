@@ -191,7 +191,7 @@ def forecast(
     in_all = float(expected.sum())
     metrics = {**models.metrics, "predicted_clv_in_all": in_all}
     if profit_in_all > 0.0 and np.isfinite(variance_in_all):
-        reach_in_all = np.exp(simultaneous_z(1) * np.sqrt(variance_in_all) / profit_in_all)
+        reach_in_all = float(np.exp(simultaneous_z(1) * variance_in_all**0.5 / profit_in_all))
         metrics["expected_clv_in_all_low"] = in_all - profit_in_all * (1.0 - 1.0 / reach_in_all)
         metrics["expected_clv_in_all_high"] = in_all + profit_in_all * (reach_in_all - 1.0)
     next_order[next_order > horizon] = np.nan

@@ -115,6 +115,7 @@ def test_buckets_count_what_came(order_days):
 
 def test_the_models_foresee_a_shop_that_follows_them(order_days):
     made = run(order_days)
+    assert {type(value) for value in made.metrics.values()} == {float}, "Dagster takes no other"
     assert abs(made.metrics["holdout_error_rate"]) < 0.15
     assert abs(made.metrics["holdout_value_error_rate"]) < 0.25
     assert abs(made.metrics["tracking_error_rate"]) < 0.04

@@ -62,6 +62,7 @@ def test_weeks_are_what_the_models_are_given(buyers):
     assert made.metrics["bg_nbd_log_likelihood"] == pytest.approx(orders.log_likelihood)
     assert made.metrics["gamma_gamma_q"] == pytest.approx(values.q)
     assert made.metrics["bg_nbd_converged"] == 1
+    assert {type(value) for value in made.metrics.values()} == {float}, "Dagster takes no other"
     undiscounted = made.expected_orders * values.expected_value(
         buyers["frequency"], buyers["monetary_value"]
     )
