@@ -24,6 +24,7 @@ from assets.recommend.contracts import MODEL_METRICS
 from assets.social.contracts import COMMISSIONS, REFERRALS
 from assets.sql_asset import upstream_of
 from assets.tags.contracts import PRODUCT_TAGS
+from assets.tags.contracts import PRODUCTS as TAGGED_PRODUCTS
 from assets.value.contracts import (
     CLV,
     CLV_BACKTEST,
@@ -407,12 +408,16 @@ def values_were_foreseen(warehouse: Warehouse) -> dg.AssetCheckResult:
         CAPS.asset_key,
         PRODUCTS.asset_key,
         PRODUCT_TAGS.asset_key,
+        TAGGED_PRODUCTS.asset_key,
     ],
     blocking=True,
     pool="warehouse",
 )
 def messages_may_be_sent(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """None without consent, to the holdout, over a cap, twice in a slot, or of a sensitive tag."""
+    """None without consent, held out, over a cap, twice in a slot, sensitive, or of an unfit text.
+
+    And where a message says a tag and a product, the tag is one of the product's.
+    """
     with warehouse.connect() as session:
         wrong = session.rows(read_sql("questions/forbidden_messages.sql"))
     counts = Counter(reason for reason, _ in wrong)

@@ -9,6 +9,7 @@ import pytest
 import assets.clean.contracts as clean
 import assets.features.contracts as features
 import assets.push.contracts as push
+import assets.tags.contracts as tags
 import assets.value.contracts as value
 from assets.recommend.assets import PRODUCTS_OF_LISTS
 from assets.recommend.rules import barred
@@ -70,6 +71,7 @@ def test_a_dish_is_wanted_again_at_once_and_a_course_never(tables, industry, kep
             for name in ages
         ],
     )
+    tables.given(tags.PRODUCTS, [{"product_id": name} for name in ages])
     declared = shop(industry)
     products = tables.session.frame(
         PRODUCTS_OF_LISTS,

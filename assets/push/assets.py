@@ -19,9 +19,9 @@ import assets.tags.contracts as tags
 import assets.value.contracts as value
 from assets.automation import after_upstream
 from assets.push import contracts
-from assets.push.audience import redirected
+from assets.push.audience import redirected, spared
 from assets.push.export import write_lists
-from assets.push.rendering import with_text
+from assets.push.rendering import unfit, with_text
 from assets.push.versions import Declaration, first_mistake
 from assets.sql_asset import described, report, sql_asset
 from resources.config.campaigns import (
@@ -60,6 +60,9 @@ _AUDIENCE_TABLES = [
     raw.PRODUCTS,
     *_published((clean, features, tags, recommend, value, social)),
 ]
+
+
+_SPARED = spared({table.name: table.column_names for table in _AUDIENCE_TABLES})
 
 
 def _declared(shop: ShopConfig) -> tuple[Campaign, ...]:
@@ -217,44 +220,15 @@ def audiences(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[An
     return report(warehouse, shop, write)
 
 
-# What an audience reads in place of the tables that tell of sensitive tags: nobody is selected for
-# such an interest.
-_SENSITIVE = (
-    "(select coalesce(list(distinct tag), []) as sensitive"
-    " from tags.product_tags where is_sensitive)"
-)
-_WITHOUT_SENSITIVE_TAGS = {
-    "tags.member_tags": "select * from tags.member_tags where not is_sensitive",
-    "tags.product_tags": "select * from tags.product_tags where not is_sensitive",
-    "tags.browse_to_buy": (
-        f"select * exclude (sensitive) from tags.browse_to_buy, {_SENSITIVE}"
-        " where kind <> 'tag' or not list_contains(sensitive, subject)"
-    ),
-    **{
-        name: (
-            "select * exclude (sensitive) replace (list_filter("
-            "tags, lambda name: not list_contains(sensitive, trim(name))) as tags)"
-            f" from {name}, {_SENSITIVE}"
-        )
-        for name in ("raw.products", "clean.products")
-    },
-    "recommend.member_products": (
-        "select * exclude (sensitive) replace (case when len(list_filter("
-        "sensitive, lambda name: contains(reason, name))) = 0 then reason end as reason)"
-        f" from recommend.member_products, {_SENSITIVE}"
-    ),
-}
-
-
 def _spared(session: Session, audience_sql: str) -> str:
-    """The same SELECT over tables without sensitive tags.
+    """The same SELECT over tables without sensitive products and tags.
 
     Raises:
         ValueError: it hides which tables it reads.
     """
     views = {
         name: f"spared_{name.replace('.', '_')}"
-        for name in _WITHOUT_SENSITIVE_TAGS
+        for name in _SPARED
         if name in {table.lower() for table in tables_read(audience_sql)}
     }
     tree = json.loads(session.scalar("select json_serialize_sql($sql)", {"sql": audience_sql}))
@@ -262,7 +236,7 @@ def _spared(session: Session, audience_sql: str) -> str:
     if not views:
         return audience_sql
     for name, view in views.items():
-        session.execute(f"create or replace temp view {view} as {_WITHOUT_SENSITIVE_TAGS[name]}")
+        session.execute(f"create or replace temp view {view} as {_SPARED[name]}")
     return session.scalar(
         "select json_deserialize_sql($tree::json)", {"tree": json.dumps(statement)}
     )
@@ -271,7 +245,7 @@ def _spared(session: Session, audience_sql: str) -> str:
 def select_audiences(session: Session, parameters: Mapping[str, object]) -> pl.DataFrame:
     """The members that the running campaigns' audiences select: campaign_id, member_id.
 
-    Nobody is selected by a sensitive tag: to an audience such tags do not exist.
+    Nobody is selected by a sensitive product or tag: to an audience these do not exist.
 
     Raises:
         AudienceError: a SELECT fails, hides what it reads, or gives no member_id.
@@ -313,7 +287,8 @@ push_list = sql_asset(contracts.PUSH_LIST, keeps_history_by="run_date = $run_dat
         contracts.CAPS.asset_key,
         contracts.DECISIONS.asset_key,
         contracts.PUSH_LIST.asset_key,
-        raw.PRODUCTS.asset_key,
+        clean.PRODUCTS.asset_key,
+        tags.PRODUCTS.asset_key,
         tags.PRODUCT_TAGS.asset_key,
     ],
     kinds={"csv", "json"},
@@ -352,6 +327,12 @@ def outbox(
             "channel", as_dict=True, maintain_order=True
         ).items()
     }
+    # A last look at what is really handed out; push.decisions has told of such values before.
+    if left := [key for rows in lists.values() for key in unfit(rows)["dedupe_key"]]:
+        raise ForbiddenMessages(
+            f"{len(left)} filled texts hold a brace or an empty value, the first is {left[0]}; "
+            "nothing is exported until the push list is made anew"
+        )
     folder = home.outbound / str(parameters["run_date"])
     written = write_lists(folder, {name: rows for name, rows in lists.items() if len(rows)})
     n_written = sum(map(len, lists.values()))

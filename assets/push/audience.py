@@ -1,7 +1,7 @@
 """An audience's SELECT, as DuckDB parses it, sent to other tables than the ones it names."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 # Functions that read a table whose name, or a SELECT whose text, is only known when they run.
@@ -44,3 +44,69 @@ def redirected(tree: Mapping[str, Any], views: Mapping[str, str]) -> dict[str, A
                 "alias": alias,
             }
     return statement
+
+
+_SENSITIVE_PRODUCTS = "(select product_id from tags.products where is_sensitive)"
+_SENSITIVE_TAGS = "(select tag from tags.product_tags where is_sensitive)"
+# Catalogues, without the products and tags that are sensitive.
+_KEPT = {
+    "raw.products": f"product_id not in {_SENSITIVE_PRODUCTS}",
+    "clean.products": f"product_id not in {_SENSITIVE_PRODUCTS}",
+    "tags.products": "not is_sensitive",
+    "tags.product_tags": f"not is_sensitive and product_id not in {_SENSITIVE_PRODUCTS}",
+    "tags.member_tags": "not is_sensitive",
+    "tags.browse_to_buy": (
+        f"case kind when 'tag' then subject not in {_SENSITIVE_TAGS}"
+        f" else subject not in {_SENSITIVE_PRODUCTS} end"
+    ),
+    "recommend.similar_products": (
+        f"product_id not in {_SENSITIVE_PRODUCTS}"
+        f" and similar_product_id not in {_SENSITIVE_PRODUCTS}"
+    ),
+}
+
+
+def _unless_sensitive(column: str) -> str:
+    sensitive = (
+        f"select catalogue.{column} from clean.products as catalogue join tags.products as told"
+        f" using (product_id) where list_contains(told.sensitive_in, '{column}')"
+        f" and catalogue.{column} is not null"
+    )
+    return f"case when {column} not in ({sensitive}) then {column} end as {column}"
+
+
+# What members did is there, though not with which product where that is sensitive.
+_HIDDEN_PRODUCT = (
+    f"case when product_id not in {_SENSITIVE_PRODUCTS} then product_id end as product_id"
+)
+_REPLACED = {
+    "recommend.member_products": (
+        f"{_HIDDEN_PRODUCT}, case when product_id not in {_SENSITIVE_PRODUCTS} and not exists"
+        f" (select 1 from {_SENSITIVE_TAGS} as told where contains(reason, told.tag))"
+        " then reason end as reason"
+    ),
+    "tags.member_preferences": f"{_unless_sensitive('brand')}, {_unless_sensitive('category')}",
+}
+
+
+def spared(tables: Mapping[str, Collection[str]]) -> Mapping[str, str]:
+    """What an audience reads in place of each table that could tell of a sensitive product or tag.
+
+    Nobody is selected for such an interest, be it by its name or by what was
+    bought.
+
+    Args:
+        tables: names of columns by `schema.table`.
+
+    Returns:
+        SELECTs by `schema.table`, with the table's columns; tables that tell of none are left out.
+    """
+    found: dict[str, str] = {}
+    for name, columns in tables.items():
+        if name in _KEPT:
+            found[name] = f"select * from {name} where {_KEPT[name]}"
+        elif name in _REPLACED:
+            found[name] = f"select * replace ({_REPLACED[name]}) from {name}"
+        elif "product_id" in columns:
+            found[name] = f"select * replace ({_HIDDEN_PRODUCT}) from {name}"
+    return found

@@ -1,7 +1,7 @@
 """Whom to message today, with what, and why the others not."""
 
 from assets import absences
-from assets.columns import CAMPAIGN_ID, CHANNEL, MEMBER_ID, RUN_DATE, VERSION, share
+from assets.columns import CAMPAIGN_ID, CHANNEL, MEMBER_ID, PRODUCT_ID, RUN_DATE, VERSION, share
 from resources.contract import Column, Contract
 
 OPERATIONS = ("content_push", "interaction_marketing", "sales_promotion")
@@ -13,6 +13,7 @@ REASONS = (
     "suppressed",
     "no address",
     "not in audience",
+    "unfit text",
     "shared address",
     "holdout",
     "frequency cap",
@@ -138,12 +139,15 @@ VARIABLES = Contract(
     key=("member_id",),
     columns=(
         MEMBER_ID,
-        Column("product_title", "varchar", "Her first recommended product", nullable=True),
+        PRODUCT_ID.optional(),
+        Column("product_title", "varchar", "The first recommended that fits", nullable=True),
         Column("product_reason", "varchar", "Why it was recommended", nullable=True),
-        Column("tag", "varchar", "Her strongest interest that has not expired", nullable=True),
+        Column("tag", "varchar", "The product's tag that sets the member apart", nullable=True),
         Column("stage", "varchar", "Her lifecycle stage", nullable=True),
         Column("days_since_last_order", "varchar", "As of the run; none yet: NULL", nullable=True),
         Column("missing", "varchar[]", "Names of the variables that have no value for her"),
+        Column("with_braces", "varchar[]", "Of those whose value holds a brace"),
+        Column("without_meaning", "varchar[]", "Of those whose value is blank, None, nan, …"),
     ),
     description="What a template can say of her.",
     keeps_history="They name products of recommend.member_products.",
@@ -166,7 +170,7 @@ ELIGIBILITY = Contract(
         RULE,
     ),
     description=(
-        "The gates before the arm: erasure, consent, suppression, address, audience, and one "
+        "The gates before the arm: erasure, consent, suppression, address, audience, text, and one "
         "member for each address. Whom a text has nothing to say to counts as outside the audience."
     ),
     keeps_history="It is made of push.audiences and push.variables.",
@@ -221,7 +225,7 @@ DECISIONS = Contract(
             "outcome",
             "varchar",
             "What was decided",
-            accepts=("sent", "held", "refused", "deferred"),
+            accepts=("sent", "held", "refused", "deferred", "blocked"),
         ),
         Column("reason", "varchar", "Why: the first gate that shut", accepts=REASONS),
         RULE,
@@ -235,6 +239,7 @@ DECISIONS = Contract(
         "sent_is_sent_and_held_is_holdout": (
             "(outcome = 'sent') = (reason = 'sent') and (outcome = 'held') = (reason = 'holdout')"
         ),
+        "blocked_is_of_an_unfit_text": "(outcome = 'blocked') = (reason = 'unfit text')",
         "sent_messages_have_a_time": (
             "(outcome = 'sent') = (slot is not null and send_at is not null)"
         ),
@@ -262,6 +267,7 @@ PUSH_LIST = Contract(
         CHANNEL,
         Column("slot", "varchar", "Her local date, of which a channel has one"),
         Column("arm", "varchar", "The variant"),
+        PRODUCT_ID.optional(),
         Column("template", "varchar", "Text with {variables}"),
         Column("variables", "varchar", "JSON of the values for the template"),
         Column("locale", "varchar", "BCP 47 locale to write in"),

@@ -13,6 +13,7 @@ from assets.features.contracts import MEMBER_PRODUCTS, PAST_MEMBER_PRODUCTS
 from assets.recommend import contracts
 from assets.sql_asset import described, report
 from assets.tags.contracts import MEMBER_TAGS, PRODUCT_TAGS
+from assets.tags.contracts import PRODUCTS as TAGGED_PRODUCTS
 from resources.home import Home
 from resources.model_store import model_path, prune
 from resources.shop import ShopConfig
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 LIST_LENGTH = 20
 # What a product does not say of buying it again, the shop says: NULL is never.
 PRODUCTS_OF_LISTS = """
-select product_id, kind, title, category, stock, is_hidden,
+select product_id, kind, title, category, stock, is_hidden, is_sensitive,
     coalesce(repurchase_days, cast($repurchase_days as integer)) as repurchase_days
 from clean.products
+join tags.products using (product_id)
 where not regexp_matches(product_id, $adjustment_products)
 """
 _SIMILAR_PRODUCTS = 20
@@ -271,6 +273,7 @@ def similar_products(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeRe
         PRODUCTS.asset_key,
         MEMBER_TAGS.asset_key,
         PRODUCT_TAGS.asset_key,
+        TAGGED_PRODUCTS.asset_key,
     ],
     kinds={"python", "duckdb"},
     **described(contracts.MEMBER_PRODUCTS),

@@ -59,7 +59,8 @@ class Shop:
         history: member_id, product_id, weight (decayed), n_views, n_carts, n_orders, n_shares,
             last_ordered_at (null where never).
         products: product_id, kind, title, category, stock (null where it is not counted),
-            is_hidden, repurchase_days (null where it is not bought again).
+            is_hidden, is_sensitive (no reason names it), repurchase_days (null where it is not
+            bought again).
         product_tags: product_id, tag, score (0 to 1).
         member_tags: member_id, tag, score.
     """
@@ -217,7 +218,10 @@ def _explained(
 ) -> pl.DataFrame:
     """The lists with a reason for each product, by its source."""
     titles = shop.products.select(
-        "product_id", title=pl.coalesce("title", "product_id").str.strip_chars()
+        "product_id",
+        title=pl.when(~pl.col("is_sensitive")).then(
+            pl.coalesce("title", "product_id").str.strip_chars()
+        ),
     )
     new = offer.catalogue.filter("is_new")["product_id"]
     touched = shop.history.filter(pl.col("weight") > 0).select("product_id").unique()

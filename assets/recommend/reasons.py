@@ -29,6 +29,8 @@ def explain_taste(
 ) -> pl.DataFrame:
     """Names the one of the member's own products that speaks most for each listed product.
 
+    What has no title in `titles` is not named.
+
     A tie speaks with the confidence that the model gives it: the less, the more members have met
     the product (n_members, of the model's products).
     """
@@ -89,8 +91,10 @@ def _because(
         .then(pl.lit("shared"))
         .otherwise(pl.lit("viewed")),
     )
+    # What has no title here must not be named; what is not here at all has its id for one.
+    named = own.join(titles.filter(pl.col("title").is_null()), on="product_id", how="anti")
     causes = (
-        found.with_columns(cause_id=_causes(found, product_ids, speaks, own))
+        found.with_columns(cause_id=_causes(found, product_ids, speaks, named))
         .join(
             own.select("member_id", cause_id="product_id", cause_deed="deed"),
             on=["member_id", "cause_id"],

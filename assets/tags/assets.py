@@ -12,6 +12,8 @@ from resources.shop import ShopConfig
 from resources.warehouse import Session, Warehouse, read_sql
 
 _PRODUCTS = "select product_id, title, description, tags from clean.products"
+_TEXTS = "select product_id, category, brand, title, description from clean.products"
+_TAGS = "select product_id, tag, is_sensitive from tags.product_tags"
 _COUNTS = read_sql("tags/browse_to_buy.sql")
 _SNAPSHOTS = read_sql("tags/purchase_propensity.sql")
 # Six weeks to learn from, and one each to calibrate and to test.
@@ -40,6 +42,28 @@ def product_tags(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult
         if catalogue.reason:
             findings["nothing_predicted_because"] = catalogue.reason
         return session.write_frame(contracts.PRODUCT_TAGS, catalogue.tags)
+
+    return report(warehouse, shop, write, findings)
+
+
+@dg.asset(
+    key=contracts.PRODUCTS.asset_key,
+    deps=[*upstream_of(_TEXTS, contracts.PRODUCTS), *upstream_of(_TAGS, contracts.PRODUCTS)],
+    kinds={"python", "duckdb"},
+    **described(contracts.PRODUCTS),
+)
+def products(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
+    """Every product's texts and tags, held against the shop's sensitive terms."""
+    from assets.tags.sensitive import sensitive_products
+
+    findings: dict[str, float] = {}
+
+    def write(session: Session, parameters: Mapping[str, object]) -> int:
+        found = sensitive_products(
+            session.frame(_TEXTS), session.frame(_TAGS), shop.declared.interest.sensitive_tags
+        )
+        findings["n_sensitive"] = float(found["is_sensitive"].sum())
+        return session.write_frame(contracts.PRODUCTS, found)
 
     return report(warehouse, shop, write, findings)
 

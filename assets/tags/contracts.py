@@ -44,6 +44,30 @@ PRODUCT_TAGS = Contract(
     claims={"score_is_a_share": "score between 0 and 1"},
 )
 
+PRODUCTS = Contract(
+    schema="tags",
+    table="products",
+    empty_where=(absences.NO_PRODUCTS,),
+    grain="product or content",
+    key=("product_id",),
+    columns=(
+        PRODUCT_ID,
+        IS_SENSITIVE,
+        Column("sensitive_term", "varchar", "A term of shop.yaml, or the tag", nullable=True),
+        Column("sensitive_in", "varchar[]", "Where: category, brand, title, description, tag"),
+    ),
+    description=(
+        "Which products no message, reason or audience may tell of: a text of theirs holds a term "
+        "of interest.sensitive_tags, or they carry a sensitive tag."
+    ),
+    owner=GROWTH,
+    claims={
+        "sensitive_products_say_why": (
+            "is_sensitive = (sensitive_term is not null) and is_sensitive = (len(sensitive_in) > 0)"
+        ),
+    },
+)
+
 TAG_METRICS = Contract(
     schema="tags",
     table="tag_metrics",

@@ -14,6 +14,7 @@ from resources.config.loading import ConfigError, Declared, load
 from resources.config.presets import Industry, with_preset
 from resources.config.push import Push
 from resources.config.sensitive_terms import SENSITIVE_TERMS
+from resources.config.templates import BRACE, NO_VALUE
 from resources.config.time_zones import installed_zones
 from resources.simulation.settings import SimulationSettings
 
@@ -103,7 +104,7 @@ class EventWeights(Declared):
 class Interest(Declared):
     """How interest is counted and fades, and which interests are kept out of messages.
 
-    A tag is sensitive that contains one of `sensitive_tags`: Chinese anywhere, else as a word.
+    A tag or a text is sensitive that holds one of `sensitive_tags`: see assets/tags/sensitive.py.
     """
 
     half_life_days: Annotated[float, Field(ge=5)] = 30
@@ -578,6 +579,8 @@ class Shop(Declared):
             "adult_age": self.push.adult_age,
             "salt": self.push.salt,
             "on_capped": self.push.on_capped,
+            "brace": BRACE,
+            "no_value": NO_VALUE,
             "send_hours": list(self.push.send_hours),
             "lift_window_days": self.measure.window_days,
             "default_hour": self.push.default_hour,

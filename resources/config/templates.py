@@ -13,9 +13,12 @@ from resources.config.push import VariableName
 VARIABLES: tuple[str, ...] = get_args(VariableName)
 # Braces of other widths and shapes, which nothing fills.
 OTHER_BRACES = "｛｝﹛﹜︷︸❴❵⦃⦄"
-BRACE = re.compile(rf"[{{}}{OTHER_BRACES}]")
 # What a program writes where it has no value.
-NO_VALUES = ("none", "null", "nil", "nan", "nat", "n/a", "<na>", "undefined")
+_NO_VALUES = ("none", "null", "nil", "nan", "nat", "n/a", "<na>", "undefined")
+# Regular expressions as DuckDB and Polars read them: any brace, and a whole value that is blank or
+# one of these.
+BRACE = rf"[{{}}{OTHER_BRACES}]"
+NO_VALUE = rf"(?i)[\s\p{{Z}}\p{{Cf}}]*(?:{'|'.join(_NO_VALUES)})?[\s\p{{Z}}\p{{Cf}}]*"
 _OTHER_BRACE = re.compile(rf"[{OTHER_BRACES}]")
 _QUOTES = ("“”", "‘’", "「」", "『』", "«»", "„“", '""', "''", "``", "＂＂", "＇＇")
 _NAME = r"[^\W\d]\w*"
@@ -146,9 +149,9 @@ def sound_value(value: str) -> str:
         ValueError: it is empty, stands in quotes, says that there is none, or holds a brace.
     """
     sound_text(value)
-    if BRACE.search(value):
+    if re.search(BRACE, value):
         raise ValueError("expected no brace in what is said as it stands")
-    if value.strip().casefold() in NO_VALUES:
+    if value.strip().casefold() in _NO_VALUES:
         raise ValueError(f"expected what is said to the member, found {value.strip()!r}")
     return value
 

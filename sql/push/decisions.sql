@@ -323,6 +323,7 @@ select
     case decided.reason
         when 'sent' then 'sent'
         when 'holdout' then 'held'
+        when 'unfit text' then 'blocked'
         when 'frequency cap' then if($on_capped = 'defer', 'deferred', 'refused')
         else 'refused'
     end as outcome,

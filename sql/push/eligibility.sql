@@ -1,5 +1,6 @@
 -- One row per running campaign and identified member: the first gate before the arm that shut.
--- In this order: erased, no consent, suppressed, no address, not in audience, shared address. Erased
+-- In this order: erased, no consent, suppressed, no address, not in audience, unfit text, shared
+-- address. Erased
 -- members are not in clean.members any more; of suppressions only minors are known. Whom one of the
 -- campaign's texts has nothing to say to is out of the audience, for both arms alike. What is
 -- not known shuts a gate: `is not true`.
@@ -38,7 +39,7 @@ audiences as (
     select campaign_id, member_id, true as is_selected from push.audiences
 ),
 variables as (
-    select member_id, missing from push.variables
+    select member_id, missing, with_braces, without_meaning from push.variables
 ),
 candidates as (
     select
@@ -63,7 +64,17 @@ candidates as (
         case
             when list_has_any(campaigns.variables, variables.missing)
                 then list_sort(list_intersect(campaigns.variables, variables.missing))[1]
-        end as unknown_variable
+        end as unknown_variable,
+        case
+            when list_has_any(campaigns.variables, variables.with_braces)
+                then '{'
+                    || list_sort(list_intersect(campaigns.variables, variables.with_braces))[1]
+                    || '} holds a brace'
+            when list_has_any(campaigns.variables, variables.without_meaning)
+                then '{'
+                    || list_sort(list_intersect(campaigns.variables, variables.without_meaning))[1]
+                    || '} says nothing'
+        end as unfit_variable
     from campaigns
     cross join members
     left join audiences using (campaign_id, member_id)
@@ -79,10 +90,12 @@ judged as (
         case
             when reason is not null then reason
             when unknown_variable is not null then 'not in audience'
+            when unfit_variable is not null then 'unfit text'
         end as reason,
         case
             when reason is null and unknown_variable is not null
                 then 'no value for {' || unknown_variable || '}'
+            when reason is null then unfit_variable
             else rule
         end as rule
     from candidates

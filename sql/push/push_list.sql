@@ -18,7 +18,7 @@ members as (
     from clean.members
 ),
 values_of_members as (
-    select member_id, product_title, product_reason, tag, stage, days_since_last_order
+    select member_id, product_id, product_title, product_reason, tag, stage, days_since_last_order
     from push.variables
 ),
 listed as (
@@ -68,6 +68,10 @@ select
     messages.channel,
     messages.slot,
     messages.arm,
+    case
+        when list_has_any(texts.variables, ['product_title', 'product_reason'])
+            then values_of_members.product_id
+    end as product_id,
     texts.template,
     to_json(
         map_from_entries(

@@ -75,41 +75,73 @@ over_a_cap as (
     group by messages.dedupe_key, caps.rule, caps.messages
     having count(*) > caps.messages
 ),
--- What is said of her names no sensitive tag, nor a product that carries one.
-sensitive_tags as (
-    select product_id, tag from tags.product_tags where is_sensitive
+-- No message tells of a sensitive product or tag, be it by its reason.
+sensitive_products as (
+    select products.product_id, coalesce(nullif(trim(clean.title), ''), clean.product_id) as subject
+    from tags.products as products
+    join clean.products as clean using (product_id)
+    where products.is_sensitive
 ),
-sensitive_words as (
-    select tag as word from sensitive_tags
-    union
-    select trim(products.title) as word
-    from clean.products as products
-    join sensitive_tags using (product_id)
-    where trim(products.title) <> ''
+sensitive_tags as (
+    select distinct tag from tags.product_tags where is_sensitive
 ),
 said as (
     select
         dedupe_key,
+        product_id,
         json_extract_string(variables, '$.tag') as tag,
-        unnest(
-            [
-                json_extract_string(variables, '$.product_title'),
-                json_extract_string(variables, '$.product_reason')
-            ]
-        ) as text
+        json_extract_string(variables, '$.product_reason') as reason,
+        regexp_extract(
+            reason,
+            '^(?:because you (?:ordered|shared|viewed|put)|popular in|new in)'
+            || ' (.*?)( in your cart)?$',
+            1
+        ) as subject
     from messages
 ),
-unspeakable as (
-    select distinct texts.text
-    from (select distinct text from said where text is not null) as texts
-    join sensitive_words on contains(texts.text, sensitive_words.word)
-),
 of_a_sensitive_tag as (
-    select distinct dedupe_key
+    select dedupe_key from said where product_id in (select product_id from sensitive_products)
+    union
+    select dedupe_key from said where subject in (select subject from sensitive_products)
+    union
+    select dedupe_key from said where tag in (select tag from sensitive_tags)
+    union
+    select said.dedupe_key
+    from said
+    join sensitive_tags on contains(said.reason, sensitive_tags.tag)
+),
+of_another_tag as (
+    select dedupe_key
     from said
     where
-        coalesce(tag in (select tag from sensitive_tags), false)
-        or coalesce(text in (select text from unspeakable), false)
+        tag is not null
+        and product_id is not null
+        and not exists (
+            select 1
+            from tags.product_tags as product_tags
+            where product_tags.product_id = said.product_id and product_tags.tag = said.tag
+        )
+),
+-- A brace, of whatever shape, or a value that says nothing.
+unfit as (
+    select dedupe_key
+    from (
+        select
+            dedupe_key, json_extract_string(variables, '$.' || unnest(json_keys(variables))) as said
+        from messages
+    )
+    where
+        said is null
+        or regexp_matches(said, '[{}｛｝﹛﹜︷︸❴❵⦃⦄]')
+        or regexp_full_match(
+            said,
+            '(?i)[\s\p{Z}\p{Cf}]*(?:none|null|nil|nan|nat|n/a|<na>|undefined)?[\s\p{Z}\p{Cf}]*'
+        )
+    group by dedupe_key
+    union
+    select dedupe_key
+    from messages
+    where regexp_matches(template, '[｛｝﹛﹜︷︸❴❵⦃⦄]|[{]{2}|[}]{2}')
 )
 select 'without consent, address or age' as wrong, dedupe_key from without_consent
 union all
@@ -120,4 +152,8 @@ union all
 select 'over a cap', dedupe_key from over_a_cap
 union all
 select 'of a sensitive tag', dedupe_key from of_a_sensitive_tag
+union all
+select 'of another tag than its product''s', dedupe_key from of_another_tag
+union all
+select 'unfit text', dedupe_key from unfit
 order by wrong, dedupe_key

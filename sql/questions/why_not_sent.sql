@@ -8,7 +8,7 @@ counted as (
         list_position(
             [
                 'erased', 'no consent', 'suppressed', 'no address', 'not in audience',
-                'shared address', 'holdout', 'frequency cap', 'quiet hours', 'budget',
+                'unfit text', 'shared address', 'holdout', 'frequency cap', 'quiet hours', 'budget',
                 'lost arbitration', 'sent'
             ],
             reason

@@ -149,7 +149,7 @@ def filled(tables, warehouse):
         tables.given(catalogue, [{"product_id": "p", "title": '茶 "50g"'}])
     for contract in (
         *(features.MEMBERS, features.MEMBER_PRODUCTS, value.CLV, clean.ORDERS),
-        *(tags.MEMBER_TAGS, tags.PRODUCT_TAGS, tags.BROWSE_TO_BUY),
+        *(tags.MEMBER_TAGS, tags.PRODUCT_TAGS, tags.PRODUCTS, tags.BROWSE_TO_BUY),
     ):
         tables.given(contract)
     tables.session.connection.close()
@@ -284,16 +284,35 @@ def test_an_audience_that_fails_names_its_campaign_and_why(
     assert "\n" not in message
 
 
-# Member 1 cares for the sensitive tag 孕妈 and for tea, which product p carries both.
+# Member 1 cares for the sensitive tag 孕妈, which product p carries, and for tea, as q does.
 @pytest.fixture
 def sensitive(filled):
     """The warehouse of `filled`, with tags of which one is not to be spoken of."""
     with filled.connect() as session:
-        for rank, (tag, is_sensitive) in enumerate((("孕妈", True), ("tea", False)), 2):
+        for table in ("raw.products", "clean.products"):
+            session.execute(
+                f"insert into {table} select * replace ('q' as product_id, 'Tea' as title)"
+                f" from {table}"
+            )
+        subjects = (("p", "孕妈", True), ("q", "tea", False))
+        for rank, (product_id, tag, is_sensitive) in enumerate(subjects, 2):
             values = f"'{tag}' as tag, {is_sensitive} as is_sensitive, 0.5 as score"
             session.execute(
                 "insert into tags.product_tags by name"
-                f" select 'p' as product_id, 'catalogue' as source, {values}"
+                f" select '{product_id}' as product_id, 'catalogue' as source, {values}"
+            )
+            session.execute(
+                f"insert into tags.products values ('{product_id}', {is_sensitive}, "
+                + (f"'{tag}', ['tag'])" if is_sensitive else "null, [])")
+            )
+            for table in ("raw.products", "clean.products"):
+                session.execute(
+                    f"update {table} set tags = [' {tag} '], category = 'of {tag}'"
+                    f" where product_id = '{product_id}'"
+                )
+            session.execute(
+                "insert into tags.browse_to_buy"
+                f" values ('product', '{product_id}', 2, 1, 0.5, 0.1, 0.9)"
             )
             session.execute(
                 f"insert into tags.member_tags by name select 1 as member_id, {values}, 1 as lift,"
@@ -306,17 +325,17 @@ def sensitive(filled):
             )
             session.execute(
                 "insert into recommend.member_products"
-                f" select * replace ({rank} as rank, 'popular in {tag}' as reason)"
+                f" select * replace ({rank} as rank, 'popular in {tag}' as reason,"
+                f" '{product_id}' as product_id)"
                 " from recommend.member_products where member_id = 1 and rank = 1"
             )
-        for table in ("raw.products", "clean.products"):
-            session.execute(f"update {table} set tags = ['tea', ' 孕妈 ']")
-        session.execute(
-            "insert into features.member_products by name select 1 as member_id, 'p' as product_id,"
-            " 1 as weight, 1 as forward_weight, 1 as n_views, 0 as n_carts, 0 as n_orders,"
-            " 0 as n_shares, $at as first_at, $at as last_at, 0 as holdout_weight",
-            {"at": dt.datetime(2026, 9, 1)},  # noqa: DTZ001
-        )
+            session.execute(
+                f"insert into features.member_products by name select 1 as member_id,"
+                f" '{product_id}' as product_id, 1 as weight, 1 as forward_weight, 1 as n_views,"
+                " 0 as n_carts, 0 as n_orders, 0 as n_shares, $at as first_at, $at as last_at,"
+                " 0 as holdout_weight",
+                {"at": dt.datetime(2026, 9, 1)},  # noqa: DTZ001
+            )
     return filled
 
 
@@ -339,12 +358,19 @@ def sensitive(filled):
         "select member_id from recommend.member_products where reason = 'popular in {tag}'",
         "select member_id from clean.members, tags.browse_to_buy"
         " where member_id = 1 and kind = 'tag' and subject = '{tag}'",
+        "select member_id from features.member_products where product_id = '{product_id}'",
+        "select member_id from recommend.member_products where product_id = '{product_id}'"
+        " and rank > 1",
+        "select member_id from features.member_products join clean.products using (product_id)"
+        " where category = 'of {tag}'",
+        "select 1 as member_id from tags.products where product_id = '{product_id}'",
+        "select 1 as member_id from tags.browse_to_buy where subject = '{product_id}'",
     ],
 )
 def test_nobody_is_selected_by_a_sensitive_tag(sensitive, resources, folder, audience):
     campaigns = [
-        {**SPRING, "id": name, "audience": audience.format(tag=tag)}
-        for name, tag in (("of_tea", "tea"), ("of_the_pregnant", "孕妈"))
+        {**SPRING, "id": name, "audience": audience.format(tag=tag, product_id=product_id)}
+        for name, tag, product_id in (("of_tea", "tea", "q"), ("of_the_pregnant", "孕妈", "p"))
     ]
     declare(folder, *campaigns)
     make(resources, [push.campaigns, push.audiences])
@@ -361,17 +387,69 @@ def test_an_audience_may_not_hide_what_it_reads(sensitive, resources, folder, hi
         make(resources, [push.campaigns, push.audiences])
 
 
-def test_a_message_of_a_sensitive_tag_is_never_handed_out(sensitive, resources, folder, tmp_path):
-    """Product p carries the tag: it is not said, and were it said, nothing would be exported."""
+def test_a_message_of_a_sensitive_product_is_never_handed_out(sensitive, resources):
+    """Of member 1 the tea is told, of 2 nothing; were p told of, nothing would be exported."""
     make(resources)
-    assert rows(sensitive, contracts.PUSH_LIST) == []
+    (listed,) = rows(sensitive, contracts.PUSH_LIST)
+    assert (listed["member_id"], listed["product_id"]) == (1, "q")
+    assert json.loads(listed["variables"]) == {"product_title": "Tea"}
     with sensitive.connect() as session:
-        session.execute("update tags.product_tags set is_sensitive = false")
+        session.execute("update tags.products set is_sensitive = false")
     make(resources)
     assert len(rows(sensitive, contracts.PUSH_LIST)) == 2
     with sensitive.connect() as session:
-        session.execute("update tags.product_tags set is_sensitive = true where tag = '孕妈'")
+        session.execute("update tags.products set is_sensitive = true where product_id = 'p'")
     with pytest.raises(push.ForbiddenMessages, match="of a sensitive tag"):
+        make(resources, [push.outbox])
+
+
+def test_a_title_that_cannot_be_sent_blocks_its_message(filled, resources, tmp_path):
+    """A brace in a title is taken for a variable that was not filled in; None is no title."""
+    for title, rule in (
+        ("茶｛50g｝", "{product_title} holds a brace"),
+        ("tea {50g", "{product_title} holds a brace"),
+        (" NaN ", "{product_title} says nothing"),
+        ("\u200b", "{product_title} says nothing"),
+    ):
+        with filled.connect() as session:
+            session.execute("update clean.products set title = $title", {"title": title})
+        make(resources)
+        assert rows(filled, contracts.PUSH_LIST) == []
+        assert {
+            (row["outcome"], row["reason"], row["rule"], row["arm"])
+            for row in rows(filled, contracts.DECISIONS)
+        } == {("blocked", "unfit text", rule, None)}
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("茶 ｛50g｝", "unfit text"),
+        ("{tag}", "unfit text"),
+        ("", "unfit text"),
+        ("None", "unfit text"),
+    ],
+)
+def test_no_unfit_text_is_handed_out(filled, resources, said, wrong):
+    make(resources)
+    with filled.connect() as session:
+        session.execute(
+            "update push.push_list set variables = $said",
+            {"said": json.dumps({"product_title": said}, ensure_ascii=False)},
+        )
+    with pytest.raises(push.ForbiddenMessages, match=wrong):
+        make(resources, [push.outbox])
+
+
+def test_a_tag_that_is_not_its_products_is_never_handed_out(sensitive, resources, folder):
+    text = "{tag}: {product_title}"
+    declare(folder, {**SPRING, "template": text, "fallback_locale": None})
+    make(resources)
+    (listed,) = rows(sensitive, contracts.PUSH_LIST)
+    assert json.loads(listed["variables"]) == {"product_title": "Tea", "tag": "tea"}
+    with sensitive.connect() as session:
+        session.execute("update push.push_list set variables = replace(variables, 'tea', 'run')")
+    with pytest.raises(push.ForbiddenMessages, match="of another tag than its product's"):
         make(resources, [push.outbox])
 
 

@@ -3,10 +3,13 @@
 import json
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.push.rendering import with_text
+from assets.push.rendering import BRACE, NO_VALUE, unfit, with_text
+from resources.config import templates
+from resources.warehouse import read_sql
 
 
 def text(template, **values):
@@ -20,10 +23,6 @@ def test_variables_are_replaced():
     assert text("「{tag}」：{product_title}", tag="茶", product_title="龙井 50g") == [
         "「茶」：龙井 50g"
     ]
-
-
-def test_double_braces_are_braces():
-    assert text("{{{tag}}} 100%", tag="x") == ["{x} 100%"]
 
 
 def test_a_text_without_variables_stays():
@@ -55,4 +54,34 @@ def test_no_messages_give_no_texts():
 
 @given(value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_any_value_comes_through_unharmed(value):
-    assert text("[{tag}]", tag=value) == [f"[{value}]"]
+    assert text("[{tag}]", tag=f"x{value}") == [f"[x{value}]"]
+
+
+@pytest.mark.parametrize("value", ["", "  ", "None", " nan", "NULL", "\u200b", "\u3000", "N/A"])
+def test_a_value_that_says_nothing_gives_no_text(value):
+    assert text("Hello {tag}", tag=value) == [None]
+
+
+@pytest.mark.parametrize(
+    ("filled", "is_unfit"),
+    [
+        ("Hello tea", False),
+        ("None of these, a nan bread", False),
+        ("Hello {tag}", True),
+        ("Hello ｛tag", True),
+        ("Hello ﹛tag﹜", True),
+        ("\u200b ", True),
+        ("None", True),
+        (None, True),
+    ],
+)
+def test_a_filled_text_with_a_brace_or_nothing_in_it_is_unfit(filled, is_unfit):
+    messages = pl.DataFrame({"text": [filled]}, schema={"text": pl.String})
+    assert len(unfit(messages)) == is_unfit
+
+
+def test_what_is_unfit_is_the_same_where_it_is_declared_decided_handed_out_and_checked():
+    assert (BRACE, NO_VALUE) == (templates.BRACE, templates.NO_VALUE)
+    question = read_sql("questions/forbidden_messages.sql")
+    assert f"'{BRACE}'" in question
+    assert f"'{NO_VALUE}'" in question

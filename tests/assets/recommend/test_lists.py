@@ -34,6 +34,7 @@ PRODUCTS = {
     "category": pl.String,
     "stock": pl.Int64,
     "is_hidden": pl.Boolean,
+    "is_sensitive": pl.Boolean,
     "repurchase_days": pl.Int32,
 }
 PRODUCT_TAGS = {"product_id": pl.String, "tag": pl.String, "score": pl.Float64}
@@ -64,6 +65,7 @@ def item(product: str, **given_values: Any) -> dict[str, Any]:
         "category": None,
         "stock": None,
         "is_hidden": False,
+        "is_sensitive": False,
         "repurchase_days": None,
         **given_values,
     }
@@ -163,6 +165,18 @@ def test_a_product_without_a_title_is_named_by_its_id():
     products = [item(product, title=None) for product in "acd"]  # b has left the catalogue
     found = lists([0], history, products)
     assert found["reason"].to_list() == ["because you viewed b"] * 3
+
+
+@pytest.mark.parametrize(
+    ("is_sensitive", "reason"),
+    [(False, "because you viewed Title of b"), (True, "members with your taste like it")],
+)
+def test_a_sensitive_product_is_named_in_no_reason(is_sensitive, reason):
+    history = [*(row for row in two_tastes() if row["member_id"] != 0), tie(0, "b", weight=50.0)]
+    found = lists(
+        [0], history, [*map(item, "acd"), item("b", is_hidden=True, is_sensitive=is_sensitive)]
+    )
+    assert found["reason"].to_list() == [reason] * 3
 
 
 def test_a_member_without_history_gets_her_tags_then_what_is_popular():

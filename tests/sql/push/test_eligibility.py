@@ -22,7 +22,9 @@ INPUTS = (contracts.CAMPAIGNS, contracts.AUDIENCES, contracts.VARIABLES)
 def verdict(tables):
     """Reason and rule for a member with the given differences from one whom no gate stops."""
 
-    def decide(is_selected=True, needs=(), missing=(), **differences):
+    def decide(
+        is_selected=True, needs=(), missing=(), braced=(), without_meaning=(), **differences
+    ):
         for contract in (clean.MEMBERS, clean.MEMBER_ADDRESSES, *INPUTS):
             tables.given(contract)
             tables.session.execute(f"delete from {contract.name}")
@@ -40,7 +42,12 @@ def verdict(tables):
         )
         selected = [{"campaign_id": "spring", "member_id": 1}]
         tables.given(contracts.AUDIENCES, selected if is_selected else [])
-        tables.given(contracts.VARIABLES, [{"member_id": 1, "missing": list(missing)}])
+        lists = {
+            "missing": list(missing),
+            "with_braces": list(braced),
+            "without_meaning": list(without_meaning),
+        }
+        tables.given(contracts.VARIABLES, [{"member_id": 1, **lists}])
         rows = tables.run(contracts.ELIGIBILITY, LOAD_DATE)
         assert tables.offending(contracts.ELIGIBILITY) == {}
         return [(row["reason"], row["rule"]) for row in rows]
@@ -80,6 +87,20 @@ def test_whom_a_text_has_nothing_to_say_to_is_out_of_the_audience(verdict):
 
 def test_a_variable_that_no_text_needs_may_be_missing(verdict):
     assert verdict(needs=["product_title"], missing=["tag"]) == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("needs", "lists", "expected"),
+    [
+        (["tag"], {"braced": ["tag"]}, ("unfit text", "{tag} holds a brace")),
+        (["tag"], {"without_meaning": ["tag"]}, ("unfit text", "{tag} says nothing")),
+        (["stage"], {"braced": ["tag"], "without_meaning": ["product_title"]}, (None, None)),
+        (["stage", "tag"], {"missing": ["stage"], "braced": ["tag"]}, None),
+    ],
+)
+def test_a_value_that_cannot_be_sent_shuts_the_gate_of_the_text(verdict, needs, lists, expected):
+    expected = expected or ("not in audience", "no value for {stage}")
+    assert verdict(needs=needs, **lists) == [expected]
 
 
 def test_the_first_gate_that_shuts_is_the_reason(verdict):

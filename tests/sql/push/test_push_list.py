@@ -81,6 +81,7 @@ def test_a_message_has_all_it_needs_and_nothing_else(listed, world):
             "channel": "sms",
             "slot": "2026-09-15",
             "arm": "treatment",
+            "product_id": None,
             "template": "For you: {tag}",
             "variables": '{"tag":"\\"茶\\" {stage}"}',
             "locale": "en",
