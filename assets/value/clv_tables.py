@@ -8,6 +8,7 @@ import polars as pl
 
 from assets.value.fits import POOLED, Fit, Models
 from assets.value.forecast import Forecast
+from assets.value.intervals import simultaneous_z
 
 _PARAMETERS = {
     "model": pl.String,
@@ -150,7 +151,9 @@ def parameters_table(models: Models) -> pl.DataFrame:
     Returns:
         A row per model, cohort and parameter; none where the data did not suffice for a fit.
     """
-    rows = [row for fit in models.fits for row in (*_of_orders(fit), *_of_values(fit))]
+    rows = [
+        row for fit in models.fits for row in (*_of_orders(fit), *_of_values(fit), *_of_losses(fit))
+    ]
     return pl.DataFrame(rows, schema=_PARAMETERS, orient="row")
 
 
@@ -213,3 +216,29 @@ def _of_values(fit: Fit) -> list[_Row]:
         )
         for each in fit.value_intervals()
     ]
+
+
+def _of_losses(fit: Fit) -> list[_Row]:
+    """How many order days bring a loss and how much of one; none where no day did."""
+    losses = fit.losses
+    if losses.share == 0.0:
+        return []
+    z = simultaneous_z(1)
+    numbers: dict[str, tuple[float, float | None, float | None]] = {
+        name: (value, value - z * error, value + z * error)
+        for name, value, error in (
+            ("share", losses.share, losses.share_error),
+            ("mean", losses.mean, losses.mean_error),
+        )
+    }
+    # Members who are all alike have no finite one.
+    if np.isfinite(losses.concentration):
+        numbers["concentration"] = (losses.concentration, None, None)
+    n_members, message = fit.orders.n_members, "counted, and a beta-binomial likelihood"
+    return [
+        (
+            "loss_days", fit.cohort, name, value, low, high, None, n_members, losses.log_likelihood,
+            True, False, False, message,
+        )
+        for name, (value, low, high) in numbers.items()
+    ]  # fmt: skip

@@ -149,14 +149,20 @@ CLV_PARAMETERS = Contract(
     grain="model, cohort and parameter",
     key=("model", "cohort", "parameter"),
     columns=(
-        Column("model", "varchar", "Which", accepts=("bg_nbd", "mbg_nbd", "gamma_gamma")),
+        Column(
+            "model",
+            "varchar",
+            "Which; loss_days: of repeat order days with a margin of 0 or less, where there are any, "
+            "the share, the mean margin, and how alike members are in the share",
+            accepts=("bg_nbd", "mbg_nbd", "gamma_gamma", "loss_days"),
+        ),
         Column("cohort", "varchar", "Whose fit: pooled, or the cohort's value"),
         Column("parameter", "varchar", "As its authors call it; times in weeks"),
         Column("value", "double", "Where the likelihood is highest"),
         Column(
             "ci_low",
             "double",
-            "All seven of a fit hold at 95 %, times known to the day",
+            "All seven of a fit hold at 95 %, times known to the day; loss_days each alone",
             nullable=True,
         ),
         Column("ci_high", "double", "The upper bound; NULL on a flat ridge", nullable=True),

@@ -104,6 +104,7 @@ class Losses:
         deviation: its standard deviation between members.
         share_error: standard error of share.
         mean_error: standard error of mean.
+        log_likelihood: of the members' days with a loss, the constant left out.
     """
 
     share: float = 0.0
@@ -112,6 +113,7 @@ class Losses:
     deviation: float = 0.0
     share_error: float = 0.0
     mean_error: float = 0.0
+    log_likelihood: float = 0.0
 
     def trust(self, days: RepeatDays) -> Floats:
         """Compute how much of a member's share is the shop's, not their own.
@@ -148,6 +150,7 @@ class _Minimum(Protocol):
     """The part of scipy's untyped OptimizeResult that is read here."""
 
     x: float
+    fun: float
 
 
 def fit(days: RepeatDays) -> Losses:
@@ -168,13 +171,15 @@ def fit(days: RepeatDays) -> Losses:
     lost = n_losses > 0
     of_members = days.losses[lost] / n_losses[lost]
     deviation = float(np.sqrt(n_losses[lost] @ (of_members - mean) ** 2 / n_lost))
+    concentration, log_likelihood = _likeliest(x, n_losses, share)
     return Losses(
         share=share,
-        concentration=_concentration(x, n_losses, share),
+        concentration=concentration,
         mean=mean,
         deviation=deviation,
         share_error=float(np.sqrt(((n_losses - share * x) ** 2).sum())) / n_days,
         mean_error=float(np.sqrt(((days.losses - mean * n_losses) ** 2).sum())) / n_lost,
+        log_likelihood=log_likelihood,
     )
 
 
@@ -196,15 +201,17 @@ def expected_value(values: GammaGamma, losses: Losses, days: RepeatDays) -> Floa
     return (1.0 - at_loss) * profit + at_loss * losses.mean
 
 
-def _concentration(x: Floats, n_losses: Floats, share: float) -> float:
-    """Find the concentration at which the members' days with a loss are likeliest."""
-    # One day tells nothing of how members differ, and where all days are losses none do.
-    told = x > 1
-    if share == 1.0 or not told.any():
-        return np.inf
+def _likeliest(x: Floats, n_losses: Floats, share: float) -> tuple[float, float]:
+    """Find the concentration at which the members' days with a loss are likeliest, and how likely.
+
+    The constant that depends on the data alone is left out of the log-likelihood.
+    """
     pairs, weights = np.unique(
-        np.column_stack((x[told], n_losses[told])), axis=0, return_counts=True
+        np.column_stack((x[x > 0], n_losses[x > 0])), axis=0, return_counts=True
     )
+    # One day tells nothing of how members differ, and where all days bring a loss none do.
+    if share == 1.0 or pairs[:, 0].max() < 2.0:
+        return np.inf, 0.0
 
     def negative(log_concentration: float) -> float:
         concentration = np.exp(log_concentration)
@@ -213,4 +220,4 @@ def _concentration(x: Floats, n_losses: Floats, share: float) -> float:
         return -float(weights @ of_pair)
 
     found = cast(_Minimum, minimize_scalar(negative, bounds=_CONCENTRATIONS, method="bounded"))
-    return float(np.exp(found.x))
+    return float(np.exp(found.x)), -float(found.fun)

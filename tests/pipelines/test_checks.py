@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import dagster as dg
 import pytest
 
-from assets.value.contracts import CLV
-from pipelines.checks import value_is_independent_of_frequency
+from assets.value.contracts import CLV, CLV_BACKTEST
+from pipelines.checks import value_is_independent_of_frequency, values_were_foreseen
 from resources.shop import ShopConfig
 from tests.conftest import ROOT, Tables
 
@@ -46,3 +46,31 @@ def test_value_is_independent_of_frequency(
     assert isinstance(result, dg.AssetCheckResult)
     assert (result.passed, result.severity) == (passes, dg.AssetCheckSeverity.WARN)
     assert (result.description is None) == passes
+
+
+@pytest.mark.parametrize(
+    ("verdict", "n_buyers", "said"),
+    [
+        ("holds", 1, None),
+        ("off", 1, "predicted_clv is off: 9 % too high"),
+        ("cannot_tell", 1, "predicted_clv cannot be tested: 9 % too high"),
+        # Where nobody has ordered, nothing is predicted.
+        ("cannot_tell", 0, None),
+    ],
+)
+def test_values_were_foreseen(
+    tables: Tables, warehouse, verdict: str, n_buyers: int, said: str | None
+) -> None:
+    tables.given(CLV, [{"member_id": member} for member in range(n_buyers)])
+    tables.given(
+        CLV_BACKTEST,
+        [
+            {"bucket": bucket, "verdict": verdict, "reason": "9 % too high", "method": "fallback"}
+            for bucket in ("0", "all")
+        ],
+    )
+    result = values_were_foreseen(warehouse=warehouse)
+    assert isinstance(result, dg.AssetCheckResult)
+    assert (result.passed, result.severity) == (said is None, dg.AssetCheckSeverity.WARN)
+    assert (result.description or "").startswith(said or "")
+    assert (result.description is None) == (said is None)

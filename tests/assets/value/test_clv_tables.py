@@ -12,6 +12,7 @@ from assets.value.clv_tables import members_table, parameters_table
 from assets.value.fits import Fit, Models
 from assets.value.forecast import Forecast
 from assets.value.gamma_gamma import GammaGamma
+from assets.value.order_days import Losses
 
 RUN_DATE = dt.date(2026, 4, 1)
 ORDERS = BgNbd(0.2, 4.0, 0.8, 2.4, -9.0, True, "converged", 40, covariance=np.eye(4) * 0.01)
@@ -177,6 +178,23 @@ def test_parameters_with_their_intervals():
     values = rows.filter(model="gamma_gamma", cohort="app")
     assert values["converged"].all() and not values["is_penalised"].any()
     assert values["n_members"].to_list() == [30, 30, 30]
+
+
+def test_days_with_a_loss_are_parameters_too():
+    losses = Losses(0.2, 4.0, -40.0, share_error=0.01, mean_error=2.0, log_likelihood=-7.0)
+    rows = parameters_table(made((replace(POOLED, losses=losses),), [0]).models)
+    of = {row["parameter"]: row for row in rows.filter(model="loss_days").to_dicts()}
+    assert {name: row["value"] for name, row in of.items()} == {
+        "share": 0.2,
+        "mean": -40.0,
+        "concentration": 4.0,
+    }
+    assert of["mean"]["ci_low"] == pytest.approx(-43.92, abs=1e-2)
+    assert of["share"]["ci_high"] == pytest.approx(0.2196, abs=1e-4)
+    alike = parameters_table(
+        made((replace(POOLED, losses=replace(losses, concentration=np.inf)),), [0]).models
+    )
+    assert alike.filter(model="loss_days").height == 2
 
 
 def test_no_fit_no_parameters():

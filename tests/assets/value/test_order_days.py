@@ -70,6 +70,13 @@ def test_a_shop_without_losses_has_gamma_gammas_values():
     assert order_days.expected_value(VALUES, NO_LOSSES, days).tolist() == expected.tolist()
 
 
+def test_single_days_do_not_tell_members_apart():
+    days = RepeatDays.of([1, 1, 1, 0], [20, -8, 30, 0], [1, 0, 1, 0], [20, 0, 30, 0])
+    losses = order_days.fit(days)
+    assert (losses.share, losses.mean, losses.concentration) == (1 / 3, -8, np.inf)
+    assert losses.expected_share(days) == pytest.approx([1 / 3] * 4)
+
+
 def test_a_member_of_losses_is_expected_to_cost():
     days = RepeatDays.of([0, 9], [0, -40], [0, 0], [0, 0])
     expected = order_days.expected_value(VALUES, Losses(0.2, 1.0, -40.0), days)

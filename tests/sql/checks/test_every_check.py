@@ -7,7 +7,13 @@ import pytest
 from assets.clean.contracts import MEMBERS, ORDERS
 from assets.features.contracts import ORDER_DAYS
 from assets.social.contracts import COMMISSIONS, REFERRALS, SHARE_CLICKS
-from assets.value.contracts import GROWTH_ACCOUNTING, LIFECYCLE_HISTORY, STAGES
+from assets.value.contracts import (
+    CLV,
+    GROWTH_ACCOUNTING,
+    LIFECYCLE,
+    LIFECYCLE_HISTORY,
+    STAGES,
+)
 from resources.warehouse import read_sql
 
 LOAD_DATE = dt.date(2026, 3, 31)
@@ -213,3 +219,24 @@ def test_a_commission_without_its_order_is_found(tables, found):
     tables.given(ORDERS)
     tables.given(COMMISSIONS, [{"order_id": "o", "level": 1, "amount": 1}])
     assert found("commissions_stay_within_rates", commission_rates=[0.5]) == ["order o: 1.0000"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "risk", "agrees"),
+    [
+        ("lost", "high", True),
+        ("lost", "medium", False),
+        ("lost", "unknown", False),
+        ("churn_risk", "medium", True),
+        ("churn_risk", "high", True),
+        ("churn_risk", "low", False),
+        ("churn_risk", "unknown", False),
+        ("active", "high", True),
+        ("new", "unknown", True),
+    ],
+)
+def test_risk_agrees_with_stage(tables, found, stage, risk, agrees):
+    tables.given(LIFECYCLE, [{"member_id": 1, "stage": stage}, {"member_id": 2, "stage": "lost"}])
+    tables.given(CLV, [{"member_id": 1, "churn_risk": risk}])
+    said = [] if agrees else [f"member 1 is in stage {stage} with churn risk {risk}"]
+    assert found("risk_agrees_with_stage") == said
