@@ -26,7 +26,8 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
         messages = published.frame(read_sql("questions/push_sample.sql"))
     with Database(place.warehouse).connect() as session:
         made = _rows_by_stage(session)
-        as_of = shop.as_of(ShopConfig(folder=str(config)).last_date(session))
+        told = ShopConfig(folder=str(config))
+        as_of, holdout_days = shop.as_of(told.last_date(session)), told.holdout_days(session)
         found = [*findings(session), *empty_tables(session, contracts())]
     dates = f"{report.first}" if report.first == report.last else f"{report.first} to {report.last}"
     console.print(
@@ -48,6 +49,12 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
             f"{len(report.gone)} loaded files are gone, first {source} {path}; what they gave "
             "stays until `siyu unload SOURCE PATH` takes it back",
             markup=False,
+            soft_wrap=True,
+        )
+    if holdout_days < shop.recommend.holdout_days:
+        console.print(
+            f"lists are tried on the last {holdout_days} days alone: history is shorter than three "
+            f"times the {shop.recommend.holdout_days} of recommend.holdout_days",
             soft_wrap=True,
         )
     for line in found:

@@ -32,7 +32,23 @@ class ShopConfig(dg.ConfigurableResource[Any]):
         Raises:
             NothingLoaded: raw.loads is empty.
         """
-        return self.declared.parameters(self.last_date(session))
+        return self.declared.parameters(self.last_date(session), self.holdout_days(session))
+
+    def holdout_days(self, session: Session) -> int:
+        """The days that lists are tried on: as declared, but a third of the history at most.
+
+        Raises:
+            NothingLoaded: raw.loads is empty.
+        """
+        declared = self.declared.recommend.holdout_days
+        begun = self.last_date(session) + dt.timedelta(days=1)
+        # Load dates are few, events many; a file may tell of years.
+        if (begun - session.scalar("select min(load_date) from raw.loads")).days >= 3 * declared:
+            return declared
+        if "events" not in _tables(session, "clean"):
+            return declared
+        first = session.scalar("select min(event_date) from clean.events")
+        return declared if first is None else max(1, min(declared, (begun - first).days // 3))
 
     def last_date(self, session: Session) -> dt.date:
         """The newest load date, but none that was not over yet when sources were last asked.
@@ -44,12 +60,7 @@ class ShopConfig(dg.ConfigurableResource[Any]):
         Raises:
             NothingLoaded: raw.loads is empty.
         """
-        there = {
-            name
-            for (name,) in session.rows(
-                "select table_name from duckdb_tables() where schema_name = 'raw'"
-            )
-        }
+        there = _tables(session, "raw")
         newest = (
             session.scalar("select max(load_date) from raw.loads") if "loads" in there else None
         )
@@ -64,3 +75,11 @@ class ShopConfig(dg.ConfigurableResource[Any]):
             ):
                 instants += [collected_at, asked_at or collected_at]
         return min([newest, *map(self.declared.last_day_over, instants)])
+
+
+def _tables(session: Session, schema: str) -> set[str]:
+    """The names of the tables of a schema."""
+    rows = session.rows(
+        "select table_name from duckdb_tables() where schema_name = $schema", {"schema": schema}
+    )
+    return {name for (name,) in rows}

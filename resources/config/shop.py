@@ -517,8 +517,12 @@ class Shop(Declared):
         today = at.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(self.time_zone)).date()
         return today - dt.timedelta(days=1)
 
-    def parameters(self, load_date: dt.date) -> dict[str, object]:
-        """The `$parameters` of sql/, as of the end of a load date."""
+    def parameters(self, load_date: dt.date, holdout_days: int | None = None) -> dict[str, object]:
+        """The `$parameters` of sql/, as of the end of a load date.
+
+        `holdout_days` are those that lists are tried on, where history allows no more; without
+        them it is as declared.
+        """
         as_of = self.as_of(load_date)
         weights = self.interest.weights
         strategies = self.lifecycle.strategies.model_dump()
@@ -551,7 +555,7 @@ class Shop(Declared):
             "margin_rate": float(self.orders.margin_rate),
             "assumed_channels": ",".join(self.consent.assumed_channels),
             "known_channels": ",".join(self.consent.known_channels),
-            "holdout_start": as_of - dt.timedelta(days=self.recommend.holdout_days),
+            "holdout_start": as_of - dt.timedelta(days=holdout_days or self.recommend.holdout_days),
             "active_days": self.lifecycle.active_days,
             "dormant_days": self.lifecycle.dormant_days,
             "lost_days": self.lifecycle.lost_days,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from assets.clean.contracts import EVENTS
 from assets.raw.contracts import LOADS, SOURCES
 from resources.shop import NothingLoaded, ShopConfig
 from resources.warehouse import read_sql
@@ -112,3 +113,28 @@ def test_who_is_behind_is_named(
         {"time_zone": "Asia/Shanghai", "last_date": day(9), "last_day_over": day(9)},
     )
     assert [(source, until, days) for source, _, _, until, days in rows] == expected
+
+
+@pytest.mark.parametrize(
+    ("first_event", "expected"),
+    [
+        # The demo shop declares 14 days.
+        (None, 14),
+        (dt.date(2026, 5, 1), 14),
+        (dt.date(2026, 5, 29), 14),
+        (dt.date(2026, 5, 30), 13),
+        (day(1), 3),
+        (day(9), 1),
+    ],
+)
+def test_a_third_of_the_history_is_held_out_at_most(
+    tables: Tables, first_event: dt.date | None, expected: int
+) -> None:
+    given(tables, {"app": [9]})
+    told = [{"message_id": "m", "event_date": first_event}] if first_event else []
+    tables.given(EVENTS, told)
+    assert SHOP.holdout_days(tables.session) == expected
+    parameters = SHOP.parameters(tables.session)
+    as_of, start = parameters["as_of"], parameters["holdout_start"]
+    assert isinstance(as_of, dt.datetime)
+    assert start == as_of - dt.timedelta(days=expected)
