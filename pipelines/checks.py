@@ -395,7 +395,7 @@ def values_were_foreseen(warehouse: Warehouse) -> dg.AssetCheckResult:
         metadata={"verdict": verdict, "method": method, "reason": reason},
         description=None
         if passed
-        else f"predicted_clv {said}: {reason}; take it for an order of the members, not for money",
+        else f"predicted_clv {said}: {reason}; it ranks members, but is no sum to plan with",
     )
 
 

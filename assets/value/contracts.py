@@ -152,7 +152,7 @@ CLV_PARAMETERS = Contract(
         Column(
             "model",
             "varchar",
-            "Which; loss_days: of repeat order days with a margin of 0 or less, where there are any, "
+            "Which; loss_days: of repeat order days with a margin of 0 or less, if there are any, "
             "the share, the mean margin, and how alike members are in the share",
             accepts=("bg_nbd", "mbg_nbd", "gamma_gamma", "loss_days"),
         ),
