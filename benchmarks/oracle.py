@@ -82,11 +82,12 @@ def true_tastes(home: Home, session: Session, product_ids: Sequence[str]) -> Fac
 def compare(home: Home, shop: ShopConfig, n_events: int) -> tuple[int, dict[str, float]]:
     """How many members were measured, and ndcg@20 of the oracle and of each model."""
     with Database(home.warehouse).connect() as session:
-        window = {"holdout_start": shop.parameters(session)["holdout_start"]}
+        parameters = shop.parameters(session)
+        window = {"holdout_start": parameters["holdout_start"]}
         heavy = session.frame(_EVENTS, {**window, "n_events": n_events})
-        past = inputs.past(session, shop.declared.interest.prior_weight)
-        published = inputs.published(session, home)
-        kind = inputs.tried_kind(shop.declared.recommend)
+        past = inputs.past(session, shop.declared, parameters)
+        published = inputs.published(session, home, shop.declared.recommend, LIST_LENGTH)
+        kind = inputs.tried_kind(parameters)
         tried = inputs.stored(home, published.version.replace(inputs.KIND, kind, 1))
         matrix = past.matrix()
         oracle = true_tastes(home, session, matrix.product_ids.tolist())
@@ -117,11 +118,11 @@ def _lists(
         "the oracle": oracle,
         "ALS": tried,
         "RP3beta": Walk.fit(matrix, published.walk),
-        "popularity": popular_products(past.history, ids, matrix.product_ids),
+        "popularity": popular_products(past.met(), ids, matrix.product_ids),
     }
     n = CANDIDATES * LIST_LENGTH
     lists = {name: unseen_lists(model.of_members(ids), matrix, n) for name, model in models.items()}
-    says = {"ALS": published.says.als, "RP3beta": published.says.similar}
+    says = {"ALS": published.mix.als, "RP3beta": published.mix.similar}
     lists["ALS and RP3beta"] = fuse({name: lists[name] for name in says}, says, n)
     return lists
 

@@ -20,7 +20,7 @@ from assets.clean.contracts import (
 )
 from assets.push.contracts import ASSIGNMENTS, CAPS, PUSH_LIST
 from assets.raw.contracts import CONSENTS, LOADS, REJECTED_RECORDS, UNREAD_VALUES
-from assets.recommend.contracts import MODEL_METRICS
+from assets.recommend.contracts import ALS_MODEL, MODEL_METRICS
 from assets.social.contracts import COMMISSIONS, REFERRALS
 from assets.sql_asset import upstream_of
 from assets.tags.contracts import PRODUCT_TAGS
@@ -42,6 +42,7 @@ _SHOWN_REJECTS = 3
 _SHOWN_DOUBTS = 5
 # A share of the orders.
 _MOST_DISPUTED = 0.01
+_ROUNDING = 1e-9
 
 
 def contract_checks(contract: Contract) -> dg.AssetChecksDefinition:
@@ -433,19 +434,51 @@ def messages_may_be_sent(warehouse: Warehouse) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=MODEL_METRICS.asset_key, pool="warehouse")
-def model_beats_popularity(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """The newest model foresees more than popularity does, in recall and in ndcg."""
+_OF_LISTS = ("recall", "ndcg", "recall_new", "ndcg_new")
+
+
+@dg.asset_check(
+    asset=MODEL_METRICS.asset_key, additional_deps=[ALS_MODEL.asset_key], pool="warehouse"
+)
+def lists_are_worth_what_popularity_is(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """The lists that were chosen stood their ground against popularity where they were measured.
+
+    Where they did not, popularity is served, and the model is not published.
+    """
     with warehouse.connect() as session:
-        rows = session.rows(
-            "select metric, value, baseline from recommend.model_metrics"
-            " where model = 'als' and segment = 'all' and metric in ('recall', 'ndcg')"
-            " and model_version = (select max(model_version) from recommend.als_model)"
+        rows = session.rows(read_sql("questions/lists_measured.sql"))
+        fell_back = session.rows(
+            "select decision from recommend.als_model where is_fallback and model_version ="
+            " (select max(model_version) from recommend.als_model)"
         )
-    worse = sorted(metric for metric, value, baseline in rows if value <= baseline)
     return dg.AssetCheckResult(
-        passed=not worse,
+        passed=not fell_back,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={f"{metric}_over_popularity": value - base for metric, value, base in rows},
-        description=f"no better than popularity in {' and '.join(worse)}" if worse else None,
+        metadata={
+            f"{metric}_over_popularity": value - base
+            for metric, value, base, _ in rows
+            if metric in _OF_LISTS
+        },
+        description=f"popularity is served: {fell_back[0][0]}" if fell_back else None,
+    )
+
+
+@dg.asset_check(asset=MODEL_METRICS.asset_key, pool="warehouse")
+def lists_are_less_alike_than_popularity(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Few products hold no more of the served places than they hold of popularity's."""
+    with warehouse.connect() as session:
+        rows = session.rows(read_sql("questions/lists_measured.sql"))
+    spread = {metric: (value, base) for metric, value, base, _ in rows if metric not in _OF_LISTS}
+    wrong = [
+        f"{metric} {value:.3f} over popularity's {base:.3f}"
+        for metric, (value, base) in spread.items()
+        if value > base + _ROUNDING
+    ]
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={metric: value for metric, (value, _) in spread.items()},
+        description=f"the lists are more alike than popularity's: {', '.join(wrong)}"
+        if wrong
+        else None,
     )

@@ -73,7 +73,8 @@ def build_definitions(
         checks.referrals_form_trees,
         checks.commissions_stay_within_rates,
         checks.messages_may_be_sent,
-        checks.model_beats_popularity,
+        checks.lists_are_worth_what_popularity_is,
+        checks.lists_are_less_alike_than_popularity,
         absences.sources_keep_up,
     ]
     published_contracts = [contract for contract in every if contract.is_published]

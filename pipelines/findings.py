@@ -29,3 +29,28 @@ def findings(session: Session) -> Iterator[str]:
     for source, field, n_records, values in session.rows(read_sql("questions/unread_values.sql")):
         what = _ADVICE.get(field, "are not understood")
         yield f"{n_records:,} values of {field} in {source} {what}: {values}"
+
+
+def lists_measured(session: Session) -> str:
+    """What the lists are worth beside popularity, or why that is not known, in one line."""
+    (newest,) = session.rows(
+        "select max_by(decision, model_version), max_by(is_fallback, model_version)"
+        " from recommend.als_model"
+    )
+    decision, is_fallback = newest
+    found = {
+        metric: f"{value:.3f} ({base:.3f})"
+        for metric, value, base, _ in session.rows(read_sql("questions/lists_measured.sql"))
+    }
+    if not found:
+        return f"the lists are not measured: {decision}"
+    served = (
+        "popularity alone is served, for the chosen mix was worse" if is_fallback else "the lists"
+    )
+    new = ", ".join(
+        f"{name} {found[f'{name}_new']}" for name in ("recall", "ndcg") if f"{name}_new" in found
+    )
+    return (
+        f"{served} (popularity in brackets): recall@20 {found['recall']}, ndcg@20 {found['ndcg']}"
+        + (f"; of products not ordered before {new}" if new else "")
+    )

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pipelines.absences import empty_tables
 from pipelines.catalogue import PUBLISH, STAGES, contracts
-from pipelines.findings import findings
+from pipelines.findings import findings, lists_measured
 from pipelines.runs import RunReport
 from resources.config.shop import load_shop
 from resources.home import Home
@@ -28,7 +28,7 @@ def show_summary(console: Console, config: Path, place: Home, report: RunReport)
         made = _rows_by_stage(session)
         told = ShopConfig(folder=str(config))
         as_of, holdout_days = shop.as_of(told.last_date(session)), told.holdout_days(session)
-        found = [*findings(session), *empty_tables(session, contracts())]
+        found = [*findings(session), *empty_tables(session, contracts()), lists_measured(session)]
     dates = f"{report.first}" if report.first == report.last else f"{report.first} to {report.last}"
     console.print(
         f"\n{shop.name}: load dates {dates}, {report.n_new_files} new or changed files, "

@@ -11,7 +11,8 @@ import assets.features.contracts as features
 import assets.push.contracts as push
 import assets.tags.contracts as tags
 import assets.value.contracts as value
-from assets.recommend.assets import PRODUCTS_OF_LISTS
+from assets.recommend.inputs import PRODUCTS_OF_LISTS, learns_repurchase
+from assets.recommend.repeats import Habits
 from assets.recommend.rules import barred
 from assets.value.lifetime_value import DataGate
 from resources.config.presets import PRESETS
@@ -73,20 +74,22 @@ def test_a_dish_is_wanted_again_at_once_and_a_course_never(tables, industry, kep
     )
     tables.given(tags.PRODUCTS, [{"product_id": name} for name in ages])
     declared = shop(industry)
-    products = tables.session.frame(
-        PRODUCTS_OF_LISTS,
-        {
-            **declared.parameters(LOAD_DATE),
-            "repurchase_days": declared.recommend.repurchase_days,
-        },
-    )
+    products = tables.session.frame(PRODUCTS_OF_LISTS, declared.parameters(LOAD_DATE))
     history = pl.DataFrame(
         [
-            {"member_id": 1, "product_id": name, "last_ordered_at": AS_OF - dt.timedelta(days=age)}
+            {
+                "member_id": 1,
+                "product_id": name,
+                "n_order_days": 1,
+                "first_ordered_at": AS_OF - dt.timedelta(days=age),
+                "last_ordered_at": AS_OF - dt.timedelta(days=age),
+            }
             for name, age in ages.items()
         ]
     )
-    assert sorted(barred(history, products, AS_OF)["product_id"]) == kept_back
+    wait = declared.recommend.repurchase_days
+    habits = Habits.of(history, products, wait, learns=learns_repurchase(declared.recommend))
+    assert sorted(barred(history, habits.products, AS_OF)["product_id"]) == kept_back
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,8 @@ MEMBER_PRODUCTS = Contract(
             nullable=True,
         ),
         Column("first_viewed_at", "timestamp", "First view of it", unit="UTC", nullable=True),
+        Column("n_order_days", "bigint", "UTC dates with an order of it", unit="days"),
+        Column("first_ordered_at", "timestamp", "First order of it", unit="UTC", nullable=True),
         Column("holdout_weight", "double", "Weight of what lies inside the holdout window"),
     ),
     description="The interaction matrix.",

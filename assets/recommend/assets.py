@@ -21,17 +21,24 @@ from resources.warehouse import Session, Warehouse
 
 if TYPE_CHECKING:
     from assets.recommend.inputs import Settings
+    from assets.recommend.trial import Past
 
 LIST_LENGTH = 20
-# What a product does not say of buying it again, the shop says: NULL is never.
-PRODUCTS_OF_LISTS = """
-select product_id, kind, title, category, stock, is_hidden, is_sensitive,
-    coalesce(repurchase_days, cast($repurchase_days as integer)) as repurchase_days
-from clean.products
-join tags.products using (product_id)
-where not regexp_matches(product_id, $adjustment_products)
-"""
 _SIMILAR_PRODUCTS = 20
+_TOLD_BY_THE_TRIAL = (
+    "decision",
+    "als_weight",
+    "similar_weight",
+    "half_products",
+    "content_weight",
+    "repeat_places",
+    "is_by_segment",
+    "is_unmet",
+    "per_category",
+    "diversity",
+    "new_share",
+    "is_fallback",
+)
 
 
 class AlsConfig(dg.Config):
@@ -41,15 +48,12 @@ class AlsConfig(dg.Config):
     search_seconds: float = 600.0
 
 
-def _searched(
-    session: Session, around: "Settings", prior_weight: float, seconds: float
-) -> "Settings":
+def _searched(around: "Settings", past: "Past", seconds: float) -> "Settings":
     """The best settings for those members whose truth the metrics leave out."""
     from assets.recommend import inputs
     from assets.recommend.trial import halves
     from assets.recommend.tuning import tune
 
-    past = inputs.past(session, prior_weight)
     learnt, _ = halves(past.truth())
     if learnt.is_empty():
         return around
@@ -65,7 +69,9 @@ def _searched(
         MEMBER_PRODUCTS.asset_key,
         PAST_MEMBER_PRODUCTS.asset_key,
         MEMBERS.asset_key,
+        PRODUCTS.asset_key,
         PRODUCT_TAGS.asset_key,
+        TAGGED_PRODUCTS.asset_key,
     ],
     kinds={"python", "numpy", "duckdb"},
     **described(contracts.ALS_MODEL),
@@ -85,8 +91,8 @@ def als_model(
         session.create_empty(contracts.ALS_MODEL)
         settings = inputs.settings(session, declared)
         if config.search:
-            prior_weight = shop.declared.interest.prior_weight
-            settings = _searched(session, settings, prior_weight, config.search_seconds)
+            past = inputs.past(session, shop.declared, parameters)
+            settings = _searched(settings, past, config.search_seconds)
         matrix = inputs.interactions(session)
         version = f"{inputs.KIND}-{parameters['run_date']}"
         champion = inputs.champion(session, version)
@@ -116,7 +122,7 @@ def als_model(
             "is_searched": settings.is_searched,
             "started_from": champion if start is not None else None,
             "is_published": False,
-            **dict.fromkeys(("decision", "als_weight", "similar_weight", "half_products")),
+            **dict.fromkeys(_TOLD_BY_THE_TRIAL),
         }
         session.execute(
             "delete from recommend.als_model where model_version = $version", {"version": version}
@@ -135,33 +141,40 @@ def als_model(
         MEMBER_PRODUCTS.asset_key,
         PAST_MEMBER_PRODUCTS.asset_key,
         MEMBERS.asset_key,
+        PRODUCTS.asset_key,
         PRODUCT_TAGS.asset_key,
+        TAGGED_PRODUCTS.asset_key,
     ],
     kinds={"python", "duckdb"},
     **described(contracts.MODEL_METRICS),
 )
 def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.MaterializeResult[Any]:
-    """Every source of lists, fitted to what lies before the holdout window, tried on the rest.
+    """Every source, and the lists as they are served, made for the past and held against what came.
 
     The newest ALS model is tried beside popularity and beside the same fit of the version
     published before, which has seen nothing of the window either. By that the model is published
-    or not; and how much each source has to say in the lists is learnt here too.
+    or not. Then the mix of the sources is chosen, of the model that may be served, and the lists
+    that it makes are measured; if they are worse than popularity, popularity is served.
     """
     from assets import pictures
     from assets.recommend import inputs
     from assets.recommend.als import fit
+    from assets.recommend.lists import Models
     from assets.recommend.publication import decide
     from assets.recommend.random_walk import Walk
-    from assets.recommend.trial import Trial, try_out
+    from assets.recommend.serving import try_served
+    from assets.recommend.trial import try_sources
 
     declared = shop.declared.recommend
     findings: dict[str, Any] = {}
 
-    def tried(session: Session, version: str) -> Trial:
+    def write(session: Session, parameters: Mapping[str, Any]) -> int:
+        session.create_empty(contracts.MODEL_METRICS)
+        version = session.scalar("select max(model_version) from recommend.als_model")
         made_with, started_from = inputs.settings_of(session, version)
         settings = made_with.als
-        past = inputs.past(session, shop.declared.interest.prior_weight)
-        kind, champion = inputs.tried_kind(declared), inputs.champion(session, version)
+        past = inputs.past(session, shop.declared, parameters)
+        kind, champion = inputs.tried_kind(parameters), inputs.champion(session, version)
         rival = inputs.stored(home, champion.replace(inputs.KIND, kind, 1)) if champion else None
         # Continued where the model was, so that what is tried is made as the model is.
         start = rival if started_from == champion else None
@@ -172,38 +185,50 @@ def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.Mate
         factors.save(model_path(home.models, version.replace(inputs.KIND, kind, 1)))
         prune(home.models, kind, {champion.replace(inputs.KIND, kind, 1)} if champion else ())
         walk = Walk.fit(matrix, made_with.walk)
-        return try_out(past, factors, walk, rival, LIST_LENGTH)
-
-    def write(session: Session, parameters: Mapping[str, Any]) -> int:
-        session.create_empty(contracts.MODEL_METRICS)
-        version = session.scalar("select max(model_version) from recommend.als_model")
-        trial = tried(session, version)
+        of_sources = try_sources(past, factors, walk, rival, LIST_LENGTH)
+        decision = decide(*_ndcgs(of_sources), declared.publish_margin)
+        served = try_served(
+            past,
+            Models(factors if decision.is_published else rival, walk),
+            inputs.rules(declared, LIST_LENGTH),
+            inputs.kept_rules(declared),
+            inputs.earlier_mix(session, version),
+        )
+        metrics = pl.concat([of_sources, served.metrics])
         of_version = {"version": version}
         session.execute(
             "delete from recommend.model_metrics where model_version = $version", of_version
         )
-        rows = trial.metrics.with_columns(model_version=pl.lit(version), split=pl.lit("temporal"))
+        rows = metrics.with_columns(model_version=pl.lit(version), split=pl.lit("temporal"))
         with session.offering(incoming=rows):
             session.insert(contracts.MODEL_METRICS, "select * from incoming")
-        says = trial.says or inputs.earlier_mix(session, version)
-        decision = decide(*_ndcgs(trial.metrics), declared.publish_margin)
+        mix = served.mix
+        told = {
+            "decision": f"{decision.reason}; lists: {served.reason}",
+            "als_weight": mix.als,
+            "similar_weight": mix.similar,
+            "half_products": mix.half,
+            "content_weight": mix.content,
+            "repeat_places": mix.repeat,
+            "is_by_segment": mix.by_segment,
+            "is_unmet": mix.unmet,
+            "per_category": served.rules.per_category,
+            "diversity": served.rules.diversity,
+            "new_share": served.rules.new_share,
+            "is_fallback": served.fell_back,
+        }
+        is_published = decision.is_published and not served.fell_back
         session.execute(
-            "update recommend.als_model set is_published = $is_published, decision = $reason,"
-            " als_weight = $als, similar_weight = $similar, half_products = $half"
-            " where model_version = $version",
-            {
-                **of_version,
-                "is_published": decision.is_published,
-                "reason": decision.reason,
-                **asdict(says),
-            },
+            "update recommend.als_model set is_published = $is_published, "
+            + ", ".join(f"{name} = ${name}" for name in told)
+            + " where model_version = $version",
+            {**of_version, **told, "is_published": is_published},
         )
-        findings.update(_numbers(trial.metrics))
-        if len(trial.metrics):
-            findings["models"] = dg.MetadataValue.md(pictures.models_compared(trial.metrics))
-        findings.update({f"say_of_{name}": value for name, value in asdict(says).items()})
-        findings["is_published"] = decision.is_published
-        findings["decision"] = decision.reason
+        findings.update(_numbers(metrics))
+        if len(metrics):
+            findings["models"] = dg.MetadataValue.md(pictures.models_compared(metrics))
+        findings.update(told)
+        findings["is_published"] = is_published
         return session.count(contracts.MODEL_METRICS)
 
     return report(warehouse, shop, write, findings)
@@ -254,7 +279,7 @@ def similar_products(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeRe
             contracts.SIMILAR_PRODUCTS,
             random_walk.similar_products(
                 inputs.interactions(session),
-                inputs.published_walk(session),
+                inputs.published_walk(session, shop.declared.recommend),
                 _SIMILAR_PRODUCTS,
                 shop.declared.recommend.min_support,
             ),
@@ -281,41 +306,37 @@ def similar_products(shop: ShopConfig, warehouse: Warehouse) -> dg.MaterializeRe
 def member_products(
     shop: ShopConfig, home: Home, warehouse: Warehouse
 ) -> dg.MaterializeResult[Any]:
-    """The lists: two models of taste, what is popular where they know little, the shop's rules."""
+    """The lists of today, by the mix and the rules that were tried, from all that is known."""
     from assets.recommend import inputs
-    from assets.recommend.lists import ListSettings, Shop, recommend_lists
+    from assets.recommend.lists import Models, Shop, recommend_lists
     from assets.recommend.random_walk import Walk
 
     findings: dict[str, float] = {}
     declared = shop.declared.recommend
 
     def write(session: Session, parameters: Mapping[str, Any]) -> int:
-        model = inputs.published(session, home)
+        model = inputs.published(session, home, declared, LIST_LENGTH)
         read = Shop(
             members=inputs.members(session),
             history=session.frame(
                 "select member_id, product_id, weight, n_views, n_carts, n_orders, n_shares,"
-                " last_ordered_at from features.member_products"
+                " n_order_days, first_ordered_at, last_ordered_at from features.member_products"
             ),
-            products=session.frame(
-                PRODUCTS_OF_LISTS, {**parameters, "repurchase_days": declared.repurchase_days}
-            ),
+            products=inputs.catalogue(session, parameters),
             product_tags=inputs.product_tags(session),
             member_tags=session.frame(
                 "select member_id, tag, score from tags.member_tags where not is_sensitive"
             ),
+            as_of=parameters["as_of"],
+            repurchase_days=declared.repurchase_days,
+            learns_repurchase=inputs.learns_repurchase(declared),
+            horizon_days=inputs.held_out_days(parameters),
         )
-        settings = ListSettings(
-            length=LIST_LENGTH,
-            says=model.says,
-            per_category=declared.per_category,
-            diversity=declared.diversity,
-            new_share=declared.new_share,
+        models = Models(model.factors, Walk.fit(inputs.interactions(session), model.walk))
+        rules = model.rules or inputs.rules(declared, LIST_LENGTH)
+        lists = recommend_lists(read, models, model.mix, rules).with_columns(
+            model_version=pl.lit(model.version)
         )
-        walk = Walk.fit(inputs.interactions(session), model.walk)
-        lists = recommend_lists(
-            read, model.factors, walk, parameters["as_of"], settings
-        ).with_columns(model_version=pl.lit(model.version))
         for source, n_rows in lists.group_by("source").len().sort("source").iter_rows():
             findings[f"rows_from_{source}"] = n_rows
         return session.write_frame(contracts.MEMBER_PRODUCTS, lists)

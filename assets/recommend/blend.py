@@ -146,7 +146,10 @@ def _frame(
 
 
 def fuse(
-    lists: Mapping[str, pl.DataFrame], weights: Mapping[str, float], n: int, k: int = 60
+    lists: Mapping[str, pl.DataFrame],
+    weights: Mapping[str, float | pl.DataFrame],
+    n: int,
+    k: int = 60,
 ) -> pl.DataFrame:
     """The n products of every member with the highest sum of ``weight / (k + rank)``.
 
@@ -155,7 +158,8 @@ def fuse(
 
     Args:
         lists: member_id, rank (from 1), product_id by the name of their source.
-        weights: of every source, at least 0; a source of weight 0 has no say.
+        weights: of every source, at least 0; a source of weight 0 has no say. One for all
+            members, or a frame of member_id and weight (0 for members who are missing).
         n: length of the fused lists.
         k: how little the first places stand out; the paper's 60 serves everywhere.
 
@@ -172,9 +176,10 @@ def fuse(
     for name in lists:
         if name not in weights:
             raise ValueError(f"list {name} has no weight")
-        if not (isfinite(weights[name]) and weights[name] >= 0):
-            raise ValueError(f"the weight of {name} must be at least 0, not {weights[name]}")
-    heard = {name: ranked for name, ranked in lists.items() if weights[name] > 0}
+        least, most = _range(weights[name])
+        if not (isfinite(least + most) and least >= 0):
+            raise ValueError(f"the weight of {name} must be at least 0, not {least}")
+    heard = {name: ranked for name, ranked in lists.items() if _range(weights[name])[1] > 0}
     if not heard:
         return pl.DataFrame(schema=FUSED)
     products = pl.concat([ranked["product_id"].unique() for ranked in heard.values()])
@@ -212,21 +217,40 @@ def fuse(
     return pl.concat(fused)
 
 
+def _range(weight: float | pl.DataFrame) -> tuple[float, float]:
+    """The lowest and the highest weight."""
+    if isinstance(weight, pl.DataFrame):
+        values = weight["weight"].to_numpy()
+        return float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    return weight, weight
+
+
 def _parts(
-    ranked: pl.DataFrame, block: pl.Series, n_products: int, weight: float, k: int
+    ranked: pl.DataFrame,
+    block: pl.Series,
+    n_products: int,
+    weight: float | pl.DataFrame,
+    k: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """What a list gives to the members of a block: pairs, ascending, and how much to each.
 
     A pair is the place of the member in the block times n_products, plus the product's.
     """
     here = ranked.filter(pl.col("member_id").is_between(block[0], block[-1]))
+    of_row = np.zeros(len(block))
+    if isinstance(weight, pl.DataFrame):
+        place = positions(block.to_numpy(), weight["member_id"].to_numpy())
+        of_row[place[place >= 0]] = weight["weight"].to_numpy()[place >= 0]
+    else:
+        of_row[:] = weight
     row = np.searchsorted(block.to_numpy(), here["member_id"].to_numpy())
     pair = row * n_products + here["column"].to_numpy()
     order = np.argsort(pair, kind="stable")
+    order = order[of_row[row[order]] > 0]
     pair = pair[order]
     if np.any(pair[1:] == pair[:-1]):
         raise ValueError("a list must name each member_id and product_id once")
-    return pair, (weight / (here["rank"].to_numpy() + float(k)))[order]
+    return pair, of_row[row[order]] / (here["rank"].to_numpy()[order] + float(k))
 
 
 def _fuse_block(

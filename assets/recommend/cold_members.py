@@ -1,8 +1,7 @@
 """Lists for members of whom little is known: what is popular where she is, and in her tags.
 
 A list is made once per segment and per tag and joined to members afterwards, some of them at a
-time, so that nothing of the size of all members by all products is ever held. As she meets
-products, popularity gives way to the models of taste.
+time, so that nothing of the size of all members by all products is ever held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,37 +9,16 @@ from math import fsum
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from assets.recommend.blend import FUSED, LISTS
-from assets.recommend.evaluation import plainest, qualities
+from assets.recommend.blend import LISTS
 from assets.recommend.matrix import CsrMatrix, ids_of, positions, sparse
 from assets.recommend.popularity import favourite_tags, summed
 
 # Members at a time: bounds the memory by the lists of these, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
 _BLOCK_ROWS = 1 << 23
-# As in the fusion of the models of taste: Cormack, Clarke and Buettcher, SIGIR 2009, section 2.
-_RANK_OFFSET = 60
 _PAIR = ("member_id", "product_id")
-
-
-def popularity_weight(n_met: ArrayLike, half: float) -> NDArray[np.float64]:
-    """What popularity has to say beside the models of taste, who have the rest of 1.
-
-    Args:
-        n_met: products that each member has met, shape (n_members,).
-        half: products after which both say as much; 60 on MovieLens 100K, fewer in shops.
-
-    Returns:
-        ``half / (half + n_met)``: 1 without any, falling towards 0; shape (n_members,).
-
-    Raises:
-        ValueError: half is not above 0.
-    """
-    if not half > 0:
-        raise ValueError("half must be above 0")
-    return half / (half + np.asarray(n_met, dtype=np.float64))
 
 
 def member_segments(
@@ -297,102 +275,6 @@ def _best_of_rows(
     row, rank = np.nonzero(keys < 0)
     best = scores.indptr[row] + (keys[row, rank] & 0xFFFFFFFF)
     return row, rank, column[best], score[best]
-
-
-def give_way(
-    taste: pl.DataFrame,
-    popular: pl.DataFrame,
-    n_met: pl.DataFrame,
-    n: int,
-    half: float,
-) -> pl.DataFrame:
-    """One list of two: popularity for those of whom little is known, taste for the others.
-
-    Weighted reciprocal rank fusion, as of the models of taste, with a weight of each member's own:
-    ``w / (60 + rank)`` from popular and ``(1 - w) / (60 + rank)`` from taste, w her
-    ``popularity_weight``. Equal sums stand by product_id.
-
-    Args:
-        taste: member_id, rank (from 1), product_id, distinct pairs, source.
-        popular: the same.
-        n_met: member_id, n_met; members who are missing have none.
-        n: length of the lists.
-        half: see ``popularity_weight``.
-
-    Returns:
-        member_id, rank (from 1), product_id, score (the sum), source (of the part that gave
-        most, taste at a tie); ordered by member and rank.
-
-    Raises:
-        ValueError: half is not above 0.
-    """
-    weight = n_met.select(
-        "member_id", w=pl.Series(popularity_weight(n_met["n_met"].to_numpy(), half))
-    )
-    members = pl.concat([taste.select("member_id"), popular.select("member_id")]).unique()
-    names = _in_order(taste["product_id"], popular["product_id"])
-    taste, popular = (
-        ranked.with_columns(pl.col("product_id").cast(names)) for ranked in (taste, popular)
-    )
-    found: list[pl.DataFrame] = []
-    for some in _blocks(members, 0):
-        known = some.join(weight, on="member_id", how="left").with_columns(pl.col("w").fill_null(1))
-        place = 1 / (_RANK_OFFSET + pl.col("rank").cast(pl.Float64))
-        both = (
-            taste.join(known, on="member_id")
-            .select(*_PAIR, "source", given=(1 - pl.col("w")) * place)
-            .join(
-                popular.join(known, on="member_id").select(
-                    *_PAIR, popular_source="source", popular_given=pl.col("w") * place
-                ),
-                on=_PAIR,
-                how="full",
-                coalesce=True,
-            )
-            .with_columns(pl.col("given", "popular_given").fill_null(0.0))
-            .select(
-                *_PAIR,
-                score=pl.col("given") + pl.col("popular_given"),
-                source=pl.when(
-                    pl.col("source").is_null() | (pl.col("popular_given") > pl.col("given"))
-                )
-                .then(pl.col("popular_source"))
-                .otherwise(pl.col("source")),
-            )
-        )
-        found.append(_first(both, "member_id", n))
-    return pl.concat([pl.DataFrame(schema=FUSED), *(part.cast(FUSED) for part in found)])
-
-
-def learnt_half(
-    taste: pl.DataFrame,
-    popular: pl.DataFrame,
-    n_met: pl.DataFrame,
-    truth: pl.DataFrame,
-    k: int,
-    halves: Sequence[float] = (0.01, 2.0, 16.0, 128.0),
-) -> float:
-    """Where popularity should have given way, by lists made for a time that is over.
-
-    Args:
-        taste: as for ``give_way``, made from what lay before that time.
-        popular: the same.
-        n_met: member_id, n_met by then.
-        truth: member_id, product_id of that time, distinct; not all of it by heavy members.
-        k: places that count.
-        halves: what to choose among; the first unless another is better beyond chance (see
-            ``plainest``).
-
-    Raises:
-        ValueError: truth or halves are empty, or a half is not above 0.
-    """
-    if not halves:
-        raise ValueError("there must be a half to choose")
-    hers = truth.select("member_id").unique()
-    taste, popular = (ranked.join(hers, on="member_id", how="semi") for ranked in (taste, popular))
-    return plainest(
-        halves, lambda half: qualities(give_way(taste, popular, n_met, k, half), truth, k)
-    )
 
 
 def _product_frame(product_ids: NDArray[np.str_]) -> pl.DataFrame:

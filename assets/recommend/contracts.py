@@ -38,11 +38,14 @@ ALS_MODEL = Contract(
         Column(
             "als_weight",
             "double",
-            "What ALS has to say in the lists; NULL until tried",
+            "What ALS says in the lists beside the walk; NULL until tried",
             nullable=True,
         ),
         Column(
-            "similar_weight", "double", "What the walk has to say; NULL until tried", nullable=True
+            "similar_weight",
+            "double",
+            "What the walk says beside ALS; NULL until tried",
+            nullable=True,
         ),
         Column(
             "half_products",
@@ -51,9 +54,59 @@ ALS_MODEL = Contract(
             unit="products",
             nullable=True,
         ),
+        Column(
+            "content_weight",
+            "double",
+            "What is popular in tags says where popularity says 1; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "repeat_places",
+            "integer",
+            "Places at most for what the member may buy again; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "is_by_segment",
+            "boolean",
+            "Popular means in the member's segment; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "is_unmet",
+            "boolean",
+            "Only products are proposed that the member has not met, but to buy again; NULL until"
+            " tried",
+            nullable=True,
+        ),
+        Column(
+            "per_category",
+            "integer",
+            "Products of one category in a list; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "diversity",
+            "double",
+            "What a product loses for being like one above it; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "new_share",
+            "double",
+            "Share of the places for products that nobody has met; NULL until tried",
+            nullable=True,
+        ),
+        Column(
+            "is_fallback",
+            "boolean",
+            "Lists of it were worse than popularity and gave way to it; NULL until tried",
+            nullable=True,
+        ),
     ),
     description="ALS models (implicit feedback); factors and id maps are in the model store."
-    " Lists are made of the newest that is published.",
+    " Lists are made with the mix and the rules that were tried last, and of the newest model that"
+    " is published.",
     owner=GROWTH,
     keeps_history=(
         "One version per run date stays. A model starts from the vectors of the newest "
@@ -79,9 +132,9 @@ MODEL_METRICS = Contract(
         Column(
             "model",
             "varchar",
-            "Whose lists: a source's, those of the sources mixed (before the shop's rules), or"
-            " those of the model that was published before",
-            accepts=("als", "similar", "content", "popular", "blend", "champion"),
+            "Whose lists: the served ones, exactly as made for today; a source's; or those of the"
+            " model that was published before",
+            accepts=("als", "similar", "content", "popular", "served", "champion"),
         ),
         Column(
             "segment",
@@ -93,21 +146,38 @@ MODEL_METRICS = Contract(
         Column(
             "metric",
             "varchar",
-            "recall, ndcg, map, coverage (shares), novelty (bits), diversity (share)",
-            accepts=("recall", "ndcg", "map", "coverage", "novelty", "diversity"),
+            "recall, ndcg, map, coverage (shares), novelty (bits), diversity (share); of served"
+            " lists recall and ndcg count repeats, recall_new and ndcg_new only products that the"
+            " member had not ordered; gini, first_ten_share (of the places) and"
+            " first_product_share (of the first places) say how much few products hold",
+            accepts=(
+                "recall",
+                "ndcg",
+                "map",
+                "coverage",
+                "novelty",
+                "diversity",
+                "recall_new",
+                "ndcg_new",
+                "gini",
+                "first_ten_share",
+                "first_product_share",
+            ),
         ),
         Column("k", "integer", "Length of the list"),
         Column("value", "double", "The model's"),
         Column(
             "baseline",
             "double",
-            "Popularity's on the same members, of new products their tags' popularity",
+            "Popularity's on the same members; beside served lists popularity after the same rules"
+            " of availability; of new products their tags' popularity",
             nullable=True,
         ),
         Column("n_members", "bigint", "Members evaluated"),
     ),
-    description="Full ranking of what members had not met before the holdout window, by every"
-    " source of lists. Measured on half of the members; the others taught the mix.",
+    description="Lists made for the start of the holdout window, against what came inside: those"
+    " that are served, after all rules and with repeats; and each source's full ranking of what"
+    " members had not met before. Measured on half of the members; the others chose the mix.",
     owner=GROWTH,
     keeps_history=(
         "The figures of every version stay. A model is tried against the one published before it."
@@ -160,7 +230,7 @@ MEMBER_PRODUCTS = Contract(
             "source",
             "varchar",
             "What proposed it",
-            accepts=("als", "similar", "content", "popular"),
+            accepts=("als", "similar", "content", "popular", "repeat"),
         ),
         Column("reason", "varchar", "Why, in words a marketer can use"),
         MODEL_VERSION,

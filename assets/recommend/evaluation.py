@@ -166,12 +166,12 @@ def qualities(ranked: pl.DataFrame, truth: pl.DataFrame, k: int) -> NDArray[np.f
 
 
 def plainest(options: Sequence[Option], quality: Callable[[Option], NDArray[np.float64]]) -> Option:
-    """The best option if it is better than the first, else the first.
+    """The first option that the best one does not beat beyond chance.
 
-    Better is what is so by more than twice the standard error of the difference on the same
-    members: the rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression
-    Trees", 1984, section 3.4.3, which keeps what is plain from losing to luck; twice, for the
-    best of many options is lucky more often than one.
+    Beyond chance is by more than twice the standard error of the difference on the same members:
+    the rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984,
+    section 3.4.3, which keeps what is plain from losing to luck; twice, for the best of many
+    options is lucky more often than one.
 
     Args:
         options: the plainest first, at least one.
@@ -179,9 +179,111 @@ def plainest(options: Sequence[Option], quality: Callable[[Option], NDArray[np.f
     """
     found = [quality(option) for option in options]
     best = int(np.argmax([values.mean() for values in found]))
-    gain = found[best] - found[0]
-    spread = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-    return options[best if gain.mean() > 2 * spread else 0]
+    for option, values in zip(options[:best], found[:best], strict=True):
+        gain = found[best] - values
+        if len(gain) < 2 or gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
+            return option
+    return options[best]
+
+
+def without(ranked: pl.DataFrame, had: pl.DataFrame) -> pl.DataFrame:
+    """Lists without some products of each member, the others moved up.
+
+    Args:
+        ranked: member_id, rank (from 1), product_id.
+        had: member_id, product_id.
+    """
+    return (
+        ranked.join(had, on=_PAIR, how="anti")
+        .sort("member_id", "rank")
+        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("member_id"))
+    )
+
+
+def both_ways(
+    ranked: pl.DataFrame, truth: pl.DataFrame, had: pl.DataFrame, k: int
+) -> dict[str, NDArray[np.float64]]:
+    """What lists are worth to each member, repeats allowed and with new products alone.
+
+    New products are those that a member did not have: the others are struck from the first k of
+    the list, which is not filled up, and from the truth.
+
+    Args:
+        ranked: member_id, rank (from 1), product_id.
+        truth: member_id, product_id, distinct.
+        had: member_id, product_id.
+        k: places that count.
+
+    Returns:
+        recall, ndcg, recall_new and ndcg_new, each of shape (n_members,), in the order of their
+        ids; NaN in the last two for members who came to nothing new.
+    """
+    new = truth.join(had, on=_PAIR, how="anti")
+    found = _worth(ranked, truth, k)
+    members = truth["member_id"].unique().sort().to_numpy()
+    for name in ("recall", "ndcg"):
+        found[f"{name}_new"] = np.full(len(members), np.nan)
+    if len(new):
+        first = ranked.filter(pl.col("rank") <= k)
+        of_new = _worth(without(first, had), new, k)
+        place = np.searchsorted(members, new["member_id"].unique().sort().to_numpy())
+        for name, values in of_new.items():
+            found[f"{name}_new"][place] = values
+    return found
+
+
+def _worth(ranked: pl.DataFrame, truth: pl.DataFrame, k: int) -> dict[str, NDArray[np.float64]]:
+    """Recall and ndcg of each member with a truth, in the order of their ids."""
+    values = _Held.of(ranked, truth, k, 1, _Known.of(None, None)).values
+    return {name: values[name].to_numpy() for name in ("recall", "ndcg")}
+
+
+def concentration(ranked: pl.DataFrame, k: int, n_products: int) -> dict[str, float]:
+    """How much of the lists' first k places few products hold.
+
+    Args:
+        ranked: member_id, rank (from 1), product_id.
+        k: places that count.
+        n_products: products that could be listed.
+
+    Returns:
+        gini: of the places that each product holds, 0 (all alike) to 1 (one has them all);
+        first_ten_share: of the places, held by the ten products that hold most;
+        first_product_share: of the members, whose first place is held by the same product.
+    """
+    places = ranked.filter(pl.col("rank") <= k).group_by("product_id").len("n")
+    held = np.zeros(max(n_products, len(places), 1))
+    held[: len(places)] = places["n"].to_numpy()
+    held.sort()
+    total = max(float(held.sum()), 1.0)
+    at = np.arange(1, len(held) + 1)
+    firsts = ranked.filter(pl.col("rank") == 1)["product_id"].value_counts()["count"]
+    return {
+        "gini": float(((2 * at - len(held) - 1) * held).sum() / (len(held) * total)),
+        "first_ten_share": float(held[-10:].sum() / total),
+        "first_product_share": float(firsts.to_numpy().max(initial=0) / max(firsts.sum(), 1)),
+    }
+
+
+def falls_short(
+    found: NDArray[np.float64], base: NDArray[np.float64], errors: float, *, paired: bool = True
+) -> bool:
+    """Whether a mean lies below that of a baseline by more than so many standard errors.
+
+    Args:
+        found: of each member; NaN where there is none.
+        base: of the same members.
+        errors: how many.
+        paired: of the members' differences; otherwise of the baseline's own mean. Where lists can
+            only lose, as new products do by any place given to another, differences have one sign
+            and hardly any spread, so that a single loss would count.
+    """
+    known = ~np.isnan(base)
+    if known.sum() < 2:
+        return False
+    gain = found[known] - base[known]
+    spread = (gain if paired else base[known]).std(ddof=1)
+    return bool(gain.mean() < -errors * spread / np.sqrt(len(gain)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """The lists: the best products for every member, after the shop's rules, each with a reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,43 +9,34 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assets.recommend.als import Factors
-from assets.recommend.blend import factor_lists, fuse, pairs_of, walk_lists
-from assets.recommend.cold_members import give_way
+from assets.recommend.blend import FUSED, LISTS, factor_lists, pairs_of, walk_lists
 from assets.recommend.matrix import ids_of
+from assets.recommend.mix import Mix, mixed
+from assets.recommend.popularity import steadied
 from assets.recommend.random_walk import Walk
 from assets.recommend.reasons import explain_tags, explain_taste, explain_walk
+from assets.recommend.repeats import Habits, due_again, explain_repeats
 from assets.recommend.rules import arrange, barred, on_offer
-from assets.recommend.sources import (
-    CANDIDATES,
-    Popular,
-    Says,
-    foretold,
-    members_met,
-    popular_fused,
-    products_met,
-)
+from assets.recommend.sources import CANDIDATES, Popular, foretold, members_met, products_met
 
 # Members at a time: bounds the memory by their candidates, whatever the shop's size.
 _BLOCK_MEMBERS = 1 << 16
-# Beside a model of taste that has seen the product's members, what its tags foretell.
-_SAY_OF_TAGS = 0.5
 _PAIRS = ("member_id", "product_id")
+SOURCES = ("als", "similar", "new", "repeat", "content", "popular", "popular_in_shop")
 
 
 @dataclass(frozen=True)
-class ListSettings:
-    """The shop's rules, and what each source has to say.
+class Rules:
+    """How the shop has its lists.
 
     Attributes:
         length: products of a list, at least 1.
-        says: of the sources.
         per_category: products of one category in a list, unless nothing else is left.
         diversity: how much a product loses for being like one above it, 0 to 1.
         new_share: share of the places for products that nobody has met yet, 0 to 1.
     """
 
     length: int
-    says: Says
     per_category: int
     diversity: float
     new_share: float
@@ -56,13 +48,18 @@ class Shop:
 
     Attributes:
         members: member_id, channel, country: whom to make lists for.
-        history: member_id, product_id, weight (decayed), n_views, n_carts, n_orders, n_shares,
-            last_ordered_at (null where never).
+        history: member_id, product_id, weight (decayed), n_order_days, first_ordered_at,
+            last_ordered_at (null where never ordered); for reasons also n_views, n_carts,
+            n_orders, n_shares.
         products: product_id, kind, title, category, stock (null where it is not counted),
-            is_hidden, is_sensitive (no reason names it), repurchase_days (null where it is not
-            bought again).
+            is_hidden, is_sensitive (no reason names it), repurchase_days (null where none is
+            declared).
         product_tags: product_id, tag, score (0 to 1).
         member_tags: member_id, tag, score.
+        as_of: the instant of the recommendation, in the time zone of last_ordered_at.
+        repurchase_days: before a product that declares none may be listed again; None: never.
+        learns_repurchase: whether a product that is seen to be bought again need not wait so long.
+        horizon_days: how far lists look ahead.
     """
 
     members: pl.DataFrame
@@ -70,153 +67,222 @@ class Shop:
     products: pl.DataFrame
     product_tags: pl.DataFrame
     member_tags: pl.DataFrame
+    as_of: datetime
+    repurchase_days: int | None
+    learns_repurchase: bool
+    horizon_days: int
 
 
-def recommend_lists(
-    shop: Shop, factors: Factors, walk: Walk, as_of: datetime, settings: ListSettings
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The models of taste: an ALS model that passed its gate, if any, and the random walk."""
+
+    factors: Factors | None
+    walk: Walk
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What may be listed, and what is the same for all members.
+
+    Attributes:
+        shop: what it is made of.
+        models: of taste.
+        length: products of a list.
+        catalogue: what may be listed: product_id, category, is_new (nobody has met it).
+        tags: of these products.
+        never: member_id, product_id that may not be listed.
+        had: member_id, product_id that the member has ordered: only ``repeat`` and what is popular
+            propose them.
+        new: vectors of products the ALS model does not know, foretold from their tags.
+        popular: in lists that are longer than a member's by what is left out.
+        habits: how often products are bought again.
+        again: member_id, rank, product_id, score: what members may buy again.
+    """
+
+    shop: Shop
+    models: Models
+    length: int
+    catalogue: pl.DataFrame
+    tags: pl.DataFrame
+    never: pl.DataFrame
+    had: pl.DataFrame
+    new: Factors | None
+    popular: Popular
+    habits: Habits
+    again: pl.DataFrame
+
+    @classmethod
+    def of(cls, shop: Shop, models: Models, length: int) -> "Offer":
+        """Applies the rules of availability, and finds what is popular and bought again."""
+        met = shop.history.filter(pl.col("weight") > 0)["product_id"].unique()
+        catalogue = on_offer(shop.products).select(
+            "product_id", "category", is_new=~pl.col("product_id").is_in(met.implode())
+        )
+        tags = shop.product_tags.join(catalogue, on="product_id", how="semi")
+        habits = Habits.of(
+            shop.history, shop.products, shop.repurchase_days, learns=shop.learns_repurchase
+        )
+        never = barred(shop.history, habits.products, shop.as_of)
+        had = shop.history.filter(pl.col("last_ordered_at").is_not_null()).select(_PAIRS)
+        again = (
+            due_again(shop.history, habits, shop.as_of, shop.horizon_days, length)
+            .join(catalogue, on="product_id", how="semi")
+            .join(never, on=_PAIRS, how="anti")
+            .sort("member_id", "score", "product_id", descending=[False, True, False])
+            .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("member_id"))
+            .filter(pl.col("rank") <= CANDIDATES * length)
+        )
+        offered = ids_of(catalogue["product_id"])
+        closed = shop.history.group_by("member_id").len()
+        longest = CANDIDATES * length + int(closed["len"].to_numpy().max(initial=0))
+        factors = models.factors
+        return cls(
+            shop,
+            models,
+            length,
+            catalogue,
+            tags,
+            never,
+            had,
+            None if factors is None else foretold(factors, shop.history, tags, offered),
+            Popular.of(shop.members, steadied(shop.history), tags, offered, longest),
+            habits,
+            again.select(LISTS.names()),
+        )
+
+    def proposed(
+        self, ids: NDArray[np.int64], mix: Mix | None = None, *, unmet: bool = False
+    ) -> dict[str, pl.DataFrame]:
+        """What the sources propose to some members, of what each of them may be offered.
+
+        Args:
+            ids: whom, ascending.
+            mix: whose sources to ask; None: all.
+            unmet: whether only what members have not met is proposed, but for ``repeat``.
+
+        Returns:
+            By source (als, similar, new, repeat, content, popular, popular_in_shop) and as
+            ``rest``, to fill lists up: member_id, rank (from 1), product_id, score.
+        """
+        wanted = SOURCES if mix is None else mix.sources
+        members = pl.DataFrame({"member_id": ids}, schema={"member_id": pl.Int64})
+        never, had, tags, again, history = (
+            rows.join(members, on="member_id", how="semi")
+            for rows in (self.never, self.had, self.shop.member_tags, self.again, self.shop.history)
+        )
+        shut = pl.concat([never, history.select(_PAIRS)]).unique() if unmet else never
+        closed = pl.concat([shut, had]).unique()
+        width = CANDIDATES * self.length
+        offered = ids_of(self.catalogue["product_id"])
+        found = self.popular.lists(members, tags, shut, had, width, wanted)
+        rest = self.popular.lists(members, tags, never, had, width, ("popular_in_shop",))
+        found["rest"] = rest["popular_in_shop"]
+        factors = self.models.factors
+        if factors is not None and "als" in wanted:
+            known = factors.of_members(ids)
+            allowed = np.isin(factors.product_ids, offered)
+            found["als"] = factor_lists(known, pairs_of(known, closed), width, allowed)
+        if self.new is not None and "new" in wanted:
+            new = self.new.of_members(ids)
+            found["new"] = factor_lists(new, pairs_of(new, closed), self.length)
+        if "similar" in wanted:
+            walk = self.models.walk.of_members(ids)
+            allowed = np.isin(walk.product_ids, offered)
+            found["similar"] = walk_lists(walk, pairs_of(walk, closed), width, allowed)
+        if "repeat" in wanted:
+            found["repeat"] = again.sort("member_id", "rank")
+        return found
+
+    def n_met(self, ids: NDArray[np.int64]) -> pl.DataFrame:
+        """How many products some members have met: member_id, n_met."""
+        members = pl.DataFrame({"member_id": ids}, schema={"member_id": pl.Int64})
+        history = self.shop.history.join(members, on="member_id", how="semi")
+        return members.join(products_met(history), on="member_id", how="left").with_columns(
+            pl.col("n_met").fill_null(0)
+        )
+
+
+def listed(
+    offer: Offer,
+    proposed: Mapping[str, pl.DataFrame],
+    n_met: pl.DataFrame,
+    mix: Mix,
+    rules: Rules,
 ) -> pl.DataFrame:
+    """The lists of some members, as they are served: the one way to them.
+
+    Both the lists of today and those that are measured on the past come from here.
+
+    Args:
+        offer: what may be listed.
+        proposed: what sources propose, as from ``Offer.proposed``, unmet as the mix has it.
+        n_met: member_id, n_met, as from ``Offer.n_met``.
+        mix: how much each source says.
+        rules: how the shop has its lists.
+
+    Returns:
+        member_id, rank (from 1), product_id, score, source; ordered by member and rank.
+    """
+    width = CANDIDATES * rules.length
+    candidates = mixed(proposed, mix, n_met, width)
+    # Whose taste has few categories is offered others before one of hers stands too often, and
+    # whoever has met most of the catalogue gets a full list.
+    behind = [
+        proposed[name]
+        .with_columns(pl.col("rank") + (place + 1) * width, source=pl.lit("popular"))
+        .cast(FUSED)
+        for place, name in enumerate((mix.popular, "rest"))
+    ]
+    candidates = pl.concat([candidates, *behind]).unique(_PAIRS, keep="first", maintain_order=True)
+    factors = offer.models.factors
+    return arrange(
+        candidates,
+        offer.catalogue,
+        rules.length,
+        product_ids=np.zeros(0, dtype=np.str_) if factors is None else factors.product_ids,
+        vectors=np.zeros((0, 1), dtype=np.float32) if factors is None else factors.product_factors,
+        diversity=0.0 if factors is None else rules.diversity,
+        new_share=rules.new_share,
+        per_category=rules.per_category,
+    )
+
+
+def recommend_lists(shop: Shop, models: Models, mix: Mix, rules: Rules) -> pl.DataFrame:
     """The list of every member: exactly as many products as asked for, if the catalogue has them.
 
-    Never listed are content, hidden products, products out of stock, and what she ordered less
-    than ``repurchase_days`` ago (for good where a product has none: it is bought once).
-
-    Two models of taste propose, ``als`` and ``similar`` (the random walk), and for products that
-    nobody has met their tags do (``content``). For members of whom little is known, what is
-    popular in their favourite tags (``content``) and where they are (``popular``) counts more.
-    The rules then choose: see ``arrange``. A score is a sum of shares of places, comparable
-    within one member's list.
+    Never listed are content, hidden products, products out of stock, and what the member ordered
+    too recently to want it again (``Habits``). Sources propose, a mix weighs them (``Mix``), the
+    rules choose (``arrange``). A score is a sum of shares of places, comparable within one
+    member's list.
 
     Args:
         shop: members, history, products and tags.
-        factors: the published ALS model.
-        walk: the random walk over all of the history.
-        as_of: the instant of the recommendation, in the time zone of last_ordered_at.
-        settings: rules and weights.
+        models: of taste.
+        mix: how much each source says.
+        rules: how the shop has its lists.
 
     Returns:
         member_id, rank (from 1), product_id, score, source, reason (English, said to the
         member); one row per member and rank, ordered by both.
     """
-    offer = _Offer.of(shop, factors, as_of, settings)
+    offer = Offer.of(shop, models, rules.length)
     ids = np.unique(shop.members["member_id"].to_numpy())
-    found = [
-        _lists_of(ids[start : start + _BLOCK_MEMBERS], shop, offer, factors, walk, settings)
-        for start in range(0, max(len(ids), 1), _BLOCK_MEMBERS)
-    ]
+    found: list[pl.DataFrame] = []
+    for start in range(0, max(len(ids), 1), _BLOCK_MEMBERS):
+        some = ids[start : start + _BLOCK_MEMBERS]
+        proposed = offer.proposed(some, mix, unmet=mix.unmet)
+        chosen = listed(offer, proposed, offer.n_met(some), mix, rules)
+        found.append(_explained(chosen, offer))
     return pl.concat(found)
 
 
-@dataclass(frozen=True, eq=False)
-class _Offer:
-    """What is the same for all members.
-
-    Attributes:
-        catalogue: what may be listed: product_id, category, is_new (nobody has met it).
-        tags: of these products.
-        never: pairs that may not be listed.
-        new: vectors of the new products, foretold from their tags.
-        popular: in lists that are longer than a member's by what she is barred from.
-        n_members: how many have met each product of the model.
-    """
-
-    catalogue: pl.DataFrame
-    tags: pl.DataFrame
-    never: pl.DataFrame
-    new: Factors
-    popular: Popular
-    n_members: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, shop: Shop, factors: Factors, as_of: datetime, settings: ListSettings) -> "_Offer":
-        is_new = ~pl.col("product_id").is_in(pl.Series(factors.product_ids).implode())
-        catalogue = on_offer(shop.products).select("product_id", "category", is_new=is_new)
-        tags = shop.product_tags.join(catalogue, on="product_id", how="semi")
-        never = barred(shop.history, shop.products, as_of)
-        offered = ids_of(catalogue["product_id"])
-        n_barred = never.group_by("member_id").len()["len"].to_numpy()
-        longest = CANDIDATES * settings.length + int(n_barred.max(initial=0))
-        return cls(
-            catalogue,
-            tags,
-            never,
-            foretold(factors, shop.history, tags, offered),
-            Popular.of(shop.members, shop.history, tags, offered, longest),
-            members_met(shop.history, factors.product_ids),
-        )
-
-
-def _lists_of(
-    ids: NDArray[np.int64],
-    shop: Shop,
-    offer: _Offer,
-    factors: Factors,
-    walk: Walk,
-    settings: ListSettings,
-) -> pl.DataFrame:
-    """The lists of some members, ascending."""
-    members = pl.DataFrame({"member_id": ids}, schema={"member_id": pl.Int64})
-    history = shop.history.join(members, on="member_id", how="semi")
-    never = offer.never.join(members, on="member_id", how="semi")
-    hers = shop.member_tags.join(members, on="member_id", how="semi")
-    width = CANDIDATES * settings.length
-    taste = _by_taste(ids, offer, never, factors, walk, width, settings)
-    popular = popular_fused(offer.popular.lists(members, hers, never, width), width)
-    candidates = give_way(taste, popular, products_met(history), width, settings.says.half)
-    # Whose taste has few categories is offered others before one of hers stands too often.
-    behind = popular.join(candidates, on=_PAIRS, how="anti").with_columns(pl.col("rank") + width)
-    chosen = arrange(
-        pl.concat([candidates, behind]),
-        offer.catalogue,
-        settings.length,
-        product_ids=factors.product_ids,
-        vectors=factors.product_factors,
-        diversity=settings.diversity,
-        new_share=settings.new_share,
-        per_category=settings.per_category,
-    )
-    return _explained(chosen, shop, history, hers, factors, walk, offer)
-
-
-def _by_taste(
-    ids: NDArray[np.int64],
-    offer: _Offer,
-    never: pl.DataFrame,
-    factors: Factors,
-    walk: Walk,
-    width: int,
-    settings: ListSettings,
-) -> pl.DataFrame:
-    """What the models propose to those whom they know."""
-    offered = ids_of(offer.catalogue["product_id"])
-    by_factors, by_walk = factors.of_members(ids), walk.of_members(ids)
-    new = offer.new.of_members(ids)
-    says = settings.says
-    weights = {
-        "als": says.als,
-        "similar": says.similar,
-        "content": _SAY_OF_TAGS * max(says.als, says.similar),
-    }
-    lists = {"content": factor_lists(new, pairs_of(new, never), settings.length)}
-    if says.als:
-        allowed = np.isin(factors.product_ids, offered)
-        lists["als"] = factor_lists(by_factors, pairs_of(by_factors, never), width, allowed)
-    if says.similar:
-        allowed = np.isin(walk.product_ids, offered)
-        lists["similar"] = walk_lists(by_walk, pairs_of(by_walk, never), width, allowed)
-    # The one that is named first has a product on which two say as much.
-    return fuse({name: lists[name] for name in weights if name in lists}, weights, width)
-
-
-def _explained(
-    chosen: pl.DataFrame,
-    shop: Shop,
-    history: pl.DataFrame,
-    member_tags: pl.DataFrame,
-    factors: Factors,
-    walk: Walk,
-    offer: _Offer,
-) -> pl.DataFrame:
+def _explained(chosen: pl.DataFrame, offer: Offer) -> pl.DataFrame:
     """The lists with a reason for each product, by its source."""
+    shop, models = offer.shop, offer.models
+    history, member_tags = (
+        rows.join(chosen, on="member_id", how="semi") for rows in (shop.history, shop.member_tags)
+    )
     titles = shop.products.select(
         "product_id",
         title=pl.when(~pl.col("is_sensitive")).then(
@@ -227,17 +293,23 @@ def _explained(
     touched = shop.history.filter(pl.col("weight") > 0).select("product_id").unique()
     by_source = {
         source: chosen.filter(pl.col("source") == source)
-        for source in ("als", "similar", "content", "popular")
+        for source in ("als", "similar", "content", "popular", "repeat")
     }
-    return pl.concat(
-        [
-            explain_taste(by_source["als"], factors, history, titles, offer.n_members),
-            explain_walk(by_source["similar"], walk, history, titles),
-            explain_tags(by_source["content"], offer.tags, member_tags, new),
-            by_source["popular"].with_columns(
-                reason=pl.when(pl.col("product_id").is_in(touched["product_id"].implode()))
-                .then(pl.lit("popular with members like you"))
-                .otherwise(pl.lit("in the catalogue, waiting to be discovered")),
-            ),
-        ]
-    ).sort("member_id", "rank")
+    had, popular = offer.had, by_source["popular"]
+    again = pl.concat([by_source["repeat"], popular.join(had, on=_PAIRS, how="semi")])
+    explained = [
+        explain_walk(by_source["similar"], models.walk, history, titles),
+        explain_tags(by_source["content"], offer.tags, member_tags, new),
+        explain_repeats(again, history, shop.as_of),
+        popular.join(had, on=_PAIRS, how="anti").with_columns(
+            reason=pl.when(pl.col("product_id").is_in(touched["product_id"].implode()))
+            .then(pl.lit("popular with members like you"))
+            .otherwise(pl.lit("in the catalogue, waiting to be discovered")),
+        ),
+    ]
+    if models.factors is not None:
+        n_members = members_met(shop.history, models.factors.product_ids)
+        explained.append(
+            explain_taste(by_source["als"], models.factors, history, titles, n_members)
+        )
+    return pl.concat(explained).sort("member_id", "rank")

@@ -11,6 +11,9 @@ from assets.recommend.als import AlsSettings, Factors
 from assets.recommend.matrix import ids_of, positions
 
 _FAVOURITE_TAGS = 3
+# A tie of this quantile of the weights is taken for fresh.
+_FRESH = 0.9
+_FRESH_TIES = 300.0
 
 
 def popular_products(
@@ -29,6 +32,25 @@ def popular_products(
     return _the_same_for_all(
         summed(history.filter(pl.col("weight") > 0), "product_id"), member_ids, product_ids
     )
+
+
+def steadied(history: pl.DataFrame) -> pl.DataFrame:
+    """History whose recent ties are believed as far as there are enough of them.
+
+    A decayed weight forgets what lies back, which suits a shop with many ties a day and leaves one
+    with few to chance. So every tie counts as much more as makes 300 fresh ties of all of them
+    together. On four public shops, whole and cut down to 200 members, this came to the best of the
+    half-lives from 14 days to all of time, which differed from shop to shop.
+
+    Args:
+        history: member_id, product_id, weight (decayed).
+
+    Returns:
+        Those with a weight above 0, with more weight.
+    """
+    ties = history.filter(pl.col("weight") > 0)
+    fresh = ties["weight"].quantile(_FRESH, "nearest") or 0.0
+    return ties.with_columns(pl.col("weight") + _FRESH_TIES * fresh / max(len(ties), 1))
 
 
 def popular_by_tags(

@@ -41,16 +41,16 @@ def barred(history: pl.DataFrame, products: pl.DataFrame, as_of: datetime) -> pl
 
     Args:
         history: member_id, product_id, last_ordered_at (null where never).
-        products: product_id, repurchase_days (null where it is bought once and for good).
+        products: product_id, wait_days (null where it is bought once and for good).
         as_of: the instant of the recommendation, in the time zone of last_ordered_at.
 
     Returns:
         member_id, product_id.
     """
-    wanted_again_at = pl.col("last_ordered_at") + pl.duration(days=pl.col("repurchase_days"))
+    wanted_again_at = pl.col("last_ordered_at") + pl.duration(days=pl.col("wait_days"))
     return (
         history.filter(pl.col("last_ordered_at").is_not_null())
-        .join(products.select("product_id", "repurchase_days"), on="product_id")
+        .join(products.select("product_id", "wait_days"), on="product_id")
         .filter((wanted_again_at > as_of).fill_null(value=True))
         .select("member_id", "product_id")
     )

@@ -1,11 +1,6 @@
-"""What proposes products for a list, and how much each source has to say.
+"""What is popular, in tags and where members are, and what tags foretell of new products."""
 
-Two models of taste, ``als`` and ``similar`` (the random walk), and two kinds of what is popular: in
-a member's favourite tags (``content``) and where she is (``popular``). As more is known of her, the
-popular gives way to taste.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -15,7 +10,6 @@ from numpy.typing import NDArray
 
 from assets.recommend import cold_members
 from assets.recommend.als import Factors
-from assets.recommend.blend import fuse
 from assets.recommend.cold_products import TagFactors
 from assets.recommend.matrix import ids_of, positions
 
@@ -23,24 +17,9 @@ from assets.recommend.matrix import ids_of, positions
 CANDIDATES = 3
 # Few members are barred from more products than this; the others need no longer lists.
 _FEW_BARRED = 200
-# Her own tags come before what is popular where she is.
-_SAYS_OF_POPULAR = {"content": 2.0, "popular": 1.0}
 # Where a member's taste is unknown, what she shares with others, the most telling first.
 _TRAITS = ("channel", "country")
-
-
-@dataclass(frozen=True)
-class Says:
-    """How much each source has to say.
-
-    Attributes:
-        als, similar: weights of the two models of taste in their fusion, at least 0.
-        half: products that a member has met when taste says as much as popularity, above 0.
-    """
-
-    als: float = 1.0
-    similar: float = 1.0
-    half: float = 1.0
+_PAIR = ("member_id", "product_id")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,20 +64,30 @@ class Popular:
         )
 
     def lists(
-        self, members: pl.DataFrame, member_tags: pl.DataFrame, never: pl.DataFrame, n: int
+        self,
+        members: pl.DataFrame,
+        member_tags: pl.DataFrame,
+        never: pl.DataFrame,
+        had: pl.DataFrame,
+        n: int,
+        wanted: Collection[str],
     ) -> dict[str, pl.DataFrame]:
-        """The two lists of some members, by their source.
+        """The lists of some members, by their source.
 
         Args:
             members: member_id.
             member_tags: member_id, tag, score of these members.
             never: member_id, product_id that may not be listed.
+            had: member_id, product_id that she ordered; left out of ``content``.
             n: length of the lists.
+            wanted: which of ``content``, ``popular`` (in the member's segment) and
+                ``popular_in_shop`` (the same for all) to make.
 
         Returns:
-            ``content`` and ``popular``, each member_id, rank (from 1), product_id, score.
+            Those, each member_id, rank (from 1), product_id, score.
         """
-        n_barred = never.group_by("member_id").len("n_barred")
+        closed = pl.concat([never.select(_PAIR), had.select(_PAIR)]).unique()
+        n_barred = closed.group_by("member_id").len("n_barred")
         many = n_barred.filter(pl.col("n_barred") > _FEW_BARRED).select("member_id")
         few = members.join(many, on="member_id", how="anti")
         is_short = pl.col("rank") <= n + _FEW_BARRED
@@ -106,30 +95,41 @@ class Popular:
             self.segments, self.of_segments.filter(is_short), self.of_tags.filter(is_short)
         )
         parts = [
-            popular._lists(some, member_tags, never, n)  # pyright: ignore[reportPrivateUsage]
+            popular._lists(  # pyright: ignore[reportPrivateUsage]
+                some, member_tags, never, closed, n, wanted
+            )
             for popular, some in ((short, few), (self, members.join(many, on="member_id")))
         ]
         return {
             source: pl.concat([part[source] for part in parts]).sort("member_id", "rank")
-            for source in ("content", "popular")
+            for source in parts[0]
         }
 
     def _lists(
-        self, members: pl.DataFrame, member_tags: pl.DataFrame, never: pl.DataFrame, n: int
+        self,
+        members: pl.DataFrame,
+        member_tags: pl.DataFrame,
+        never: pl.DataFrame,
+        closed: pl.DataFrame,
+        n: int,
+        wanted: Collection[str],
     ) -> dict[str, pl.DataFrame]:
-        hers, segments, theirs = (
+        hers, segments, barred, theirs = (
             rows.join(members, on="member_id", how="semi")
-            for rows in (member_tags, self.segments, never)
+            for rows in (member_tags, self.segments, never, closed)
         )
-        return {
-            "content": cold_members.popular_in_favourite_tags(hers, self.of_tags, theirs, n),
-            "popular": cold_members.popular_in_segments(segments, self.of_segments, theirs, n),
-        }
-
-
-def popular_fused(lists: Mapping[str, pl.DataFrame], n: int) -> pl.DataFrame:
-    """The two lists of ``Popular.lists`` as one; as from ``fuse``."""
-    return fuse(lists, _SAYS_OF_POPULAR, n)
+        in_shop = segments.with_columns(segment=pl.lit(None, dtype=pl.String))
+        of_shop = self.of_segments.filter(pl.col("segment").is_null())
+        found: dict[str, pl.DataFrame] = {}
+        if "content" in wanted:
+            found["content"] = cold_members.popular_in_favourite_tags(hers, self.of_tags, theirs, n)
+        for source, where, lists in (
+            ("popular", segments, self.of_segments),
+            ("popular_in_shop", in_shop, of_shop),
+        ):
+            if source in wanted:
+                found[source] = cold_members.popular_in_segments(where, lists, barred, n)
+        return found
 
 
 def products_met(history: pl.DataFrame) -> pl.DataFrame:

@@ -154,7 +154,9 @@ pairs as (
         min(occurred_at) filter (where kind <> 'refund') as first_at,
         max(occurred_at) filter (where kind <> 'refund') as last_at,
         max(occurred_at) filter (where kind = 'order') as last_ordered_at,
-        min(occurred_at) filter (where kind = 'view') as first_viewed_at
+        min(occurred_at) filter (where kind = 'view') as first_viewed_at,
+        count(distinct cast(occurred_at as date)) filter (where kind = 'order') as n_order_days,
+        min(occurred_at) filter (where kind = 'order') as first_ordered_at
     from decayed
     group by member_id, product_id
 ),
@@ -173,7 +175,9 @@ rounded as (
         first_at,
         last_at,
         last_ordered_at,
-        first_viewed_at
+        first_viewed_at,
+        n_order_days,
+        first_ordered_at
     from pairs
 )
 
@@ -192,5 +196,7 @@ select
     last_at,
     last_ordered_at,
     first_viewed_at,
+    n_order_days,
+    first_ordered_at,
     weight_in_holdout as holdout_weight
 from rounded

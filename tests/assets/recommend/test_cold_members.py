@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from assets.recommend.cold_members import (
-    give_way,
-    learnt_half,
     member_segments,
     popular_in_favourite_tags,
     popular_in_segments,
-    popularity_weight,
     segment_lists,
     tag_lists,
 )
@@ -26,29 +23,11 @@ SEGMENTS: dict[str, Any] = {"member_id": pl.Int64, "segment": pl.String}
 BARRED: dict[str, Any] = {"member_id": pl.Int64, "product_id": pl.String}
 TAGS: dict[str, Any] = {"product_id": pl.String, "tag": pl.String, "score": pl.Float64}
 MEMBER_TAGS: dict[str, Any] = {"member_id": pl.Int64, "tag": pl.String, "score": pl.Float64}
-RANKED: dict[str, Any] = {
-    "member_id": pl.Int64,
-    "rank": pl.Int32,
-    "product_id": pl.String,
-    "source": pl.String,
-}
 NOBODY = pl.DataFrame(schema=BARRED)
 
 
 def frame(rows: Iterable[tuple[object, ...]], schema: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row")
-
-
-def ranked(source: str, lists: dict[int, str]) -> pl.DataFrame:
-    """One letter is one product, best first."""
-    return frame(
-        (
-            (member, rank, product, source)
-            for member, products in lists.items()
-            for rank, product in enumerate(products, start=1)
-        ),
-        RANKED,
-    )
 
 
 def listed(found: pl.DataFrame, of: str, name: object) -> str:
@@ -57,14 +36,6 @@ def listed(found: pl.DataFrame, of: str, name: object) -> str:
 
 def products(letters: str) -> "np.ndarray[tuple[int], np.dtype[np.str_]]":
     return np.array(list(letters), dtype=np.str_)
-
-
-def test_popularity_gives_way_as_events_come_in() -> None:
-    # 60 / (60 + n), the switch measured on MovieLens 100K.
-    np.testing.assert_allclose(popularity_weight([0, 20, 60, 540], 60), [1, 0.75, 0.5, 0.1])
-    assert popularity_weight([15], half=5).tolist() == [0.25]
-    with pytest.raises(ValueError, match="half"):
-        popularity_weight([1], half=0)
 
 
 def test_small_and_unknown_segments_fall_back() -> None:
@@ -249,68 +220,9 @@ def test_a_small_tag_is_not_drowned_and_the_barred_stay_out() -> None:
     assert popular_in_favourite_tags(member_tags, lists.clear(), NOBODY, 3).is_empty()
 
 
-def test_the_less_is_known_the_more_popularity_says() -> None:
-    taste = ranked("als", {1: "abc", 2: "abc", 3: "abc"})
-    popular = ranked("popular", {1: "xyz", 2: "xyz", 3: "xyz", 4: "xy"})
-    n_met = pl.DataFrame({"member_id": [2, 3], "n_met": [60, 6000]})
-    found = give_way(taste, popular, n_met, 3, 60)
-    assert [listed(found, "member_id", member) for member in (1, 2, 3, 4)] == [
-        "xyz",
-        "axb",
-        "abc",
-        "xy",
-    ]
-    of_second = found.filter(pl.col("member_id") == 2)
-    assert of_second["source"].to_list() == ["als", "popular", "als"]
-    np.testing.assert_allclose(of_second["score"], [0.5 / 61, 0.5 / 61, 0.5 / 62])
-    assert give_way(taste.clear(), popular.clear(), n_met, 3, 60).is_empty()
-
-
-def test_what_both_propose_comes_first() -> None:
-    found = give_way(
-        ranked("als", {1: "abc"}),
-        ranked("popular", {1: "xyc"}),
-        pl.DataFrame({"member_id": [1], "n_met": [60]}),
-        9,
-        60,
-    )
-    assert listed(found, "member_id", 1) == "caxby"
-    assert found["rank"].to_list() == [1, 2, 3, 4, 5]
-    assert found["score"][0] == pytest.approx(1 / 63)
-
-
-@settings(max_examples=30)
-@given(order=st.permutations(range(12)), n_met=st.lists(st.integers(0, 300), max_size=4))
-def test_the_order_of_rows_leaves_no_trace(order: list[int], n_met: list[int]) -> None:
-    taste = ranked("als", {member: "abc" for member in range(4)})
-    popular = ranked("popular", {member: "bxa" for member in range(4)})
-    events = pl.DataFrame(
-        {"member_id": range(len(n_met)), "n_met": n_met},
-        schema={"member_id": pl.Int64, "n_met": pl.Int64},
-    )
-    found = give_way(taste, popular, events, 3, 60)
-    again = give_way(taste[order], popular[order], events.reverse(), 3, 60)
-    assert_frame_equal(found, again, check_exact=True)
-    assert found.group_by("member_id").len()["len"].to_list() == [3] * 4
-
-
-@pytest.mark.parametrize(("is_taste_right", "expected"), [(True, 0.01), (False, 128.0)])
-def test_the_switch_is_learnt_from_what_came_to_pass(is_taste_right: bool, expected: float) -> None:
-    members = range(1, 9)
-    taste = ranked("als", {member: "ab" for member in members})
-    popular = ranked("popular", {member: "xy" for member in members})
-    n_met = pl.DataFrame({"member_id": members, "n_met": [10] * 4 + [100] * 4})
-    truth = frame(((member, "a" if is_taste_right else "x") for member in members), BARRED)
-    assert learnt_half(taste, popular, n_met, truth, 1) == expected
-
-
 def test_what_cannot_be_meant_is_refused() -> None:
     history, segments = pl.DataFrame(schema=HISTORY), pl.DataFrame(schema=SEGMENTS)
     with pytest.raises(ValueError, match="n must"):
         segment_lists(history, segments, products("a"), 0)
     with pytest.raises(ValueError, match="prior_members"):
         segment_lists(history, segments, products("a"), 1, 0)
-    nothing = pl.DataFrame(schema=RANKED)
-    n_met = pl.DataFrame(schema={"member_id": pl.Int64, "n_met": pl.Int64})
-    with pytest.raises(ValueError, match="half"):
-        learnt_half(nothing, nothing, n_met, frame([(1, "a")], BARRED), 1, ())

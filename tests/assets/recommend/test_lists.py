@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.recommend.als import AlsSettings, Factors, fit
-from assets.recommend.lists import ListSettings, Shop, recommend_lists
+from assets.recommend.lists import Models, Rules, Shop, recommend_lists
 from assets.recommend.matrix import InteractionMatrix
+from assets.recommend.mix import Mix
 from assets.recommend.random_walk import Walk, WalkSettings
-from assets.recommend.sources import Says
 
 AS_OF = datetime(2026, 6, 1)  # noqa: DTZ001 - stored timestamps are naive UTC
 SETTINGS = AlsSettings(factors=4, iterations=10)
@@ -25,6 +25,8 @@ HISTORY = {
     "n_carts": pl.Int64,
     "n_orders": pl.Int64,
     "n_shares": pl.Int64,
+    "n_order_days": pl.Int64,
+    "first_ordered_at": pl.Datetime("us"),
     "last_ordered_at": pl.Datetime("us"),
 }
 PRODUCTS = {
@@ -38,12 +40,14 @@ PRODUCTS = {
     "repurchase_days": pl.Int32,
 }
 PRODUCT_TAGS = {"product_id": pl.String, "tag": pl.String, "score": pl.Float64}
+EVERYTHING = Mix(als=1.0, similar=1.0, half=0.1, content=2.0, repeat=2, by_segment=True)
 MEMBER_TAGS = {"member_id": pl.Int64, "tag": pl.String, "score": pl.Float64}
 
 
 def tie(member: int, product: str, weight: float = 1.0, **deeds: Any) -> dict[str, Any]:
-    """A row of history; `ordered_days_ago` makes it an order."""
+    """A row of history; `ordered_days_ago` makes it an order, of several dates with `times`."""
     days = deeds.pop("ordered_days_ago", None)
+    times = deeds.pop("times", 1)
     return {
         "member_id": member,
         "product_id": product,
@@ -51,7 +55,11 @@ def tie(member: int, product: str, weight: float = 1.0, **deeds: Any) -> dict[st
         "n_views": 1,
         "n_carts": 0,
         "n_shares": 0,
-        "n_orders": int(days is not None),
+        "n_orders": 0 if days is None else times,
+        "n_order_days": 0 if days is None else times,
+        "first_ordered_at": None
+        if days is None
+        else AS_OF - timedelta(days=days + 7 * (times - 1)),
         "last_ordered_at": None if days is None else AS_OF - timedelta(days=days),
         **deeds,
     }
@@ -79,7 +87,8 @@ def lists(
     member_tags: list[tuple[int, str, float]] = [],  # noqa: B006 - never changed
     n: int = 3,
     factors: Factors | None = None,
-    **given_settings: float,
+    mix: Mix = EVERYTHING,
+    **given_rules: float,
 ) -> pl.DataFrame:
     frame = pl.DataFrame(history, schema=HISTORY)
     matrix = InteractionMatrix.from_pairs(frame["member_id"], frame["product_id"], frame["weight"])
@@ -92,15 +101,17 @@ def lists(
         products=pl.DataFrame(products, schema=PRODUCTS),
         product_tags=pl.DataFrame(product_tags, schema=PRODUCT_TAGS, orient="row"),
         member_tags=pl.DataFrame(member_tags, schema=MEMBER_TAGS, orient="row"),
+        as_of=AS_OF,
+        repurchase_days=None,
+        learns_repurchase=True,
+        horizon_days=28,
     )
-    walk = Walk.fit(matrix, WalkSettings())
+    models = Models(factors or fit(matrix, SETTINGS), Walk.fit(matrix, WalkSettings()))
     rules: dict[str, Any] = {
-        "says": Says(als=1.0, similar=1.0, half=0.1),
         **{"per_category": 3, "diversity": 0.0, "new_share": 0.05},
-        **given_settings,
+        **given_rules,
     }
-    settings = ListSettings(length=n, **rules)
-    return recommend_lists(shop, factors or fit(matrix, SETTINGS), walk, AS_OF, settings)
+    return recommend_lists(shop, models, mix, Rules(length=n, **rules))
 
 
 def two_tastes(n_members: int = 20) -> list[dict[str, Any]]:
@@ -144,7 +155,7 @@ def test_taste_comes_from_behaviour_and_the_reason_names_a_product_of_her_own():
         ),
         (
             {"n_carts": 1, "ordered_days_ago": 40},
-            "you ordered it before and may want it again",
+            "you ordered it 40 days ago and may want it again",
             "because you ordered Title of b",
         ),
     ],

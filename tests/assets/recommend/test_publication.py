@@ -12,7 +12,13 @@ import polars as pl
 import pytest
 import yaml
 
-from assets.recommend.assets import AlsConfig, als_model, model_metrics
+from assets.recommend.assets import (
+    LIST_LENGTH,
+    AlsConfig,
+    als_model,
+    member_products,
+    model_metrics,
+)
 from assets.recommend.inputs import Published, published
 from assets.recommend.publication import decide
 from resources.home import Home
@@ -78,15 +84,27 @@ class Nights:
                 {"day": FIRST + dt.timedelta(days=number)},
             )
             session.execute(
-                "create or replace table features.member_products as from pairs;"
+                "create or replace table features.member_products as"
+                " select *, 0 as n_views, 0 as n_carts, 0 as n_orders, 0 as n_shares,"
+                " 0::bigint as n_order_days, null::timestamp as first_ordered_at,"
+                " null::timestamp as last_ordered_at from pairs;"
                 "create or replace table features.past_member_products as"
-                " select member_id, product_id, train_weight as weight from pairs"
+                " select * replace (train_weight as weight) from features.member_products"
+                " where train_weight > 0"
             )
             session.execute(
                 "create schema if not exists clean; create schema if not exists tags;"
                 "create or replace table clean.members as select distinct member_id,"
                 " 'app' as channel, 'CN' as country, true as is_identified from pairs;"
                 "create or replace table tags.product_tags as select distinct product_id,"
+                " 'x' as tag, 1.0::double as score, false as is_sensitive from pairs;"
+                "create or replace table clean.products as select distinct product_id,"
+                " 'product' as kind, product_id as title, null::varchar as category,"
+                " null::integer as stock, false as is_hidden, null::integer as repurchase_days"
+                " from pairs;"
+                "create or replace table tags.products as"
+                " select product_id, false as is_sensitive from clean.products;"
+                "create or replace table tags.member_tags as select distinct member_id,"
                 " 'x' as tag, 1.0::double as score, false as is_sensitive from pairs"
             )
 
@@ -107,6 +125,11 @@ class Nights:
         self.train()
         self.judge()
 
+    def serve(self) -> pl.DataFrame:
+        member_products(shop=self._shop(), home=self.home, warehouse=self._warehouse())
+        with Database(self.home.warehouse).connect() as session:
+            return session.frame("from recommend.member_products order by member_id, rank")
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with Database(self.home.warehouse).connect() as session:
             return session.rows(sql)
@@ -119,11 +142,15 @@ class Nights:
 
     def published(self) -> Published:
         with Database(self.home.warehouse).connect() as session:
-            return published(session, self.home)
+            return published(session, self.home, self._shop().declared.recommend, LIST_LENGTH)
 
     def newest(self) -> tuple[str, int]:
-        found = self.published()
-        return found.version, len(found.factors.member_ids)
+        """The newest published version, and how many members its model knows."""
+        ((version,),) = self.rows(
+            "select max(model_version) from recommend.als_model where is_published"
+        )
+        factors = self.published().factors
+        return version or "none", 0 if factors is None else len(factors.member_ids)
 
     def has_champion(self, version: str) -> bool:
         return ("champion",) in self.rows(
@@ -214,16 +241,16 @@ def test_the_mix_is_learnt_every_night_and_kept_where_there_is_nothing_to_learn_
     nights: Nights,
 ):
     nights.night(0, met(1))
-    learnt = nights.published().says
+    learnt = nights.published().mix
     nights.night(1, met(1).with_columns(holdout_weight=pl.lit(0.0)))
     assert nights.newest()[0] == "als-2026-07-03"
-    assert nights.published().says == learnt
+    assert nights.published().mix == learnt
 
 
 def test_every_source_is_tried(nights: Nights):
     nights.night(0, met(1))
     found = nights.rows("select distinct model, segment from recommend.model_metrics order by all")
-    known = [(model, "all") for model in ("als", "blend", "content", "popular", "similar")]
+    known = [(model, "all") for model in ("als", "content", "popular", "served", "similar")]
     assert set(known) < set(found)
     assert ("content", "new_products") in found
 
@@ -243,6 +270,9 @@ def test_a_model_below_popularity_is_not_published_not_even_the_first(nights: Ni
     ((decision,),) = nights.rows("select decision from recommend.als_model")
     assert "below popularity" in decision
     assert nights.newest() == ("none", 0)
+    # Nothing of it is served, and the walk only as far as it was measured.
+    assert nights.published().mix.als == 0
+    assert set(nights.serve()["source"]) <= {"popular", "content", "similar"}
 
 
 def test_until_it_was_tried_a_model_is_not_published(nights: Nights):

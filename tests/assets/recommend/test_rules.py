@@ -381,8 +381,8 @@ def test_what_was_ordered_is_barred_until_it_is_wanted_again() -> None:
         schema_overrides={"last_ordered_at": pl.Datetime("us")},
     )
     products = pl.DataFrame(
-        {"product_id": ["seen", "soap", "sofa", "tea"], "repurchase_days": [30, 30, None, 30]},
-        schema_overrides={"repurchase_days": pl.Int32},
+        {"product_id": ["seen", "soap", "sofa", "tea"], "wait_days": [30, 30, None, 30]},
+        schema_overrides={"wait_days": pl.Int32},
     )
     found = barred(history, products, AS_OF)
     assert sorted(found.rows()) == [(7, "sofa"), (7, "tea")]

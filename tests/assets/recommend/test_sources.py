@@ -46,10 +46,14 @@ def test_short_lists_serve_those_who_are_barred_from_little():
     )
     popular = Popular.of(members, history, tags, NAMES, N_PRODUCTS)
     only_ids = members.select("member_id")
-    found = popular.lists(only_ids, hers, never, 5)
-    plain = popular._lists(only_ids, hers, never, 5)  # pyright: ignore[reportPrivateUsage]
+    had = never.filter(member_id=5, product_id="p000")
+    every = ("content", "popular", "popular_in_shop")
+    found = popular.lists(only_ids, hers, never, had, 5, every)
+    plain = popular._lists(  # pyright: ignore[reportPrivateUsage]
+        only_ids, hers, never, never, 5, every
+    )
     assert N_PRODUCTS - 1 > sources._FEW_BARRED  # pyright: ignore[reportPrivateUsage]
-    for source in ("content", "popular"):
+    for source in every:
         assert found[source].equals(plain[source])
     assert found["popular"].filter(member_id=3)["product_id"].to_list() == ["p299"]
     assert found["popular"].group_by("member_id").len().filter(pl.col("len") == 5).height == 11
