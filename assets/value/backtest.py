@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assets.value import order_days as value_of_days
+from assets.value.bg_nbd import BgNbd
 from assets.value.fits import DAYS_PER_WEEK, Models, Terms, fit_models
 from assets.value.intervals import Floats, simultaneous_z
 from assets.value.lifetime_value import fallback_orders, fallback_value, log_slopes
@@ -148,7 +149,14 @@ def backtest(
     of_known = order_days.join(histories, on="member_id", how="semi").filter(pl.col("date") < until)
     compared = _compared(histories, of_known, models, split, until)
     total = _row(ALL, compared, np.ones(histories.height, np.bool_))
-    verdict, reason = _verdict(total, models, split, largest_error, served_by)
+    will_be_held = (
+        models.method == "fallback"
+        and models.held is None
+        and models.metrics["n_days"] + (until - split).days >= terms.gate.min_days
+    )
+    verdict, reason = _verdict(
+        total, models, split, largest_error, served_by, will_be_held=will_be_held
+    )
     buckets = pl.DataFrame(
         [*_by_bucket(compared), total], schema=_BUCKETS, orient="row"
     ).with_columns(
@@ -185,21 +193,26 @@ def _compared(
     weeks_to_last, weeks = t_x / DAYS_PER_WEEK, age / DAYS_PER_WEEK
     horizon = (until - split).days / DAYS_PER_WEEK
     slopes: list[tuple[NDArray[np.intp], Floats, Floats]] = []
-    if models.method == "fallback":
+    expected, worth = np.empty(x.size), np.empty(x.size)
+
+    def expect(model: BgNbd, of: NDArray[np.intp], value_of: Floats) -> None:
+        history = (x[of], weeks_to_last[of], weeks[of])
+        expected[of] = model.expected_purchases(horizon, *history)
+        worth[of] = expected[of] * value_of
+        # Held by a prior, the parameters scatter as far as it lets them.
+        if model.covariance is not None:
+            slopes.append((of, log_slopes(model, *history, horizon=horizon), model.covariance))
+
+    if models.held is not None:
+        expect(models.held, np.arange(x.size), fallback_value(x, value[0]))
+    elif models.method == "fallback":
         expected = fallback_orders(horizon, x, weeks)
         worth = expected * fallback_value(x, value[0])
     else:
-        expected, worth = np.empty(x.size), np.empty(x.size)
         for position, fit in enumerate(models.fits):
             of = np.flatnonzero(models.fit_of == position)
-            history = (x[of], weeks_to_last[of], weeks[of])
-            expected[of] = fit.orders.expected_purchases(horizon, *history)
-            worth[of] = expected[of] * value_of_days.expected_value(
-                fit.values, fit.losses, days.part(of)
-            )
-            if fit.orders.covariance is not None and not fit.is_penalised:
-                by_logs = log_slopes(fit.orders, *history, horizon=horizon)
-                slopes.append((of, by_logs, fit.orders.covariance))
+            worth_of = value_of_days.expected_value(fit.values, fit.losses, days.part(of))
+            expect(fit.orders, of, worth_of)
     came = (
         order_days.filter(pl.col("date") >= split)
         .group_by("member_id")
@@ -269,6 +282,8 @@ def _verdict(
     split: dt.date,
     largest: float,
     served_by: str | None,
+    *,
+    will_be_held: bool,
 ) -> tuple[Verdict, str]:
     """Say whether the forecast holds, and why in one line."""
     if total["n_members"] == 0:
@@ -277,6 +292,11 @@ def _verdict(
         return "cannot_tell", (
             f"on {split} it was {models.method} ({models.reason}), today {served_by} serves the "
             "members, which no holdout has tested"
+        )
+    if served_by == "fallback" and will_be_held:
+        return "cannot_tell", (
+            f"on {split} the history was too short for any order model ({models.reason}), today a "
+            "prior holds one, which no holdout has tested"
         )
     if total["error_rate"] is None or total["value_error_rate"] is None:
         return "cannot_tell", (

@@ -111,6 +111,8 @@ class Models:
             is used all the same, what became of the fit.
         fit_of: for each member the position of the fit that serves her, shape (n_members,).
         metrics: the pooled fit's parameters and what the data are like, by name.
+        held: for the fallback, the order model that a prior holds; None where the history is too
+            short for it, or without a repeat order.
     """
 
     method: Method
@@ -118,6 +120,7 @@ class Models:
     fits: tuple[Fit, ...]
     fit_of: NDArray[np.intp]
     metrics: Mapping[str, float]
+    held: BgNbd | None = None
 
 
 def fit_models(
@@ -171,10 +174,22 @@ def fit_models(
         int(x.max(initial=-1.0)) + 1,
         int((age - t_x).min()) if x.size else 0,
     )
-    if shortage:
-        return Models("fallback", shortage, (), served_by_pooled, metrics)
+    leaves_after_first = x.size > 0 and bool((x == 0).mean() >= terms.one_time_share)
 
-    leaves_after_first = bool((x == 0).mean() >= terms.one_time_share)
+    def fallback(reason: str, *fits: Fit) -> Models:
+        held = None
+        if metrics["n_days"] >= terms.gate.min_days and (x > 0).any():
+            history = (x, t_x / DAYS_PER_WEEK, age / DAYS_PER_WEEK)
+            held = bg_nbd.fit(
+                *history, leaves_after_first=leaves_after_first, penaliser=_RIDGE_PENALISER
+            )
+            held = held if held.converged else None
+        if held is not None:
+            reason = f"{reason}; a prior holds the order model"
+        return Models("fallback", reason, fits, served_by_pooled, metrics, held)
+
+    if shortage:
+        return fallback(shortage)
 
     def fitted(cohort: str, of: NDArray[np.intp] | slice) -> Fit:
         history = (x[of], t_x[of] / DAYS_PER_WEEK, age[of] / DAYS_PER_WEEK)
@@ -195,8 +210,7 @@ def fit_models(
     metrics |= _described(pooled)
     for model, found in ((pooled.order_model, pooled.orders), ("gamma_gamma", pooled.values)):
         if not found.converged:
-            reason = f"{model}: {found.message}"
-            return Models("fallback", reason, (pooled,), served_by_pooled, metrics)
+            return fallback(f"{model}: {found.message}", pooled)
     own = {
         cohort: fit
         for cohort, of in _large(cohorts or (), terms.min_cohort).items()

@@ -180,7 +180,7 @@ def fallback(
     """Estimate the same without a model, for a shop that the data gate holds back.
 
     The orders of ``fallback_orders`` times the value of ``fallback_value``, discounted month by
-    month.
+    month. It serves where the history is too short even for an order model that a prior holds.
 
     Args:
         frequency: repeat order days, shape (n_members,).

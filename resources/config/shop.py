@@ -261,12 +261,13 @@ class Clv(Declared):
     """Horizon and discount of lifetime value, and when the data suffice for the model.
 
     They do with so many buyers, so many days from the first order, a member with so many order
-    days, and an order within `max_idle_days`. From `one_time_share` of buyers without a repeat on,
-    a model is used that knows of members who leave after their first order. One fit serves all;
-    with `cohort_column`, a column or an attribute of the members' own, every value that has
-    `min_cohort` buyers gets its own. The backtest fits to what is older than `holdout_days`, and
-    holds if it is off by `max_backtest_error` at most. Churn is a low, medium or high risk by the
-    two bounds of `risk_bands`. Gamma-Gamma believes that value
+    days, and an order within `max_idle_days`. Without, the method is fallback: orders by a model
+    that a prior holds from `min_days` on, before that by a plain rate; no bounds, no P(alive). From
+    `one_time_share` of buyers without a repeat on, a model is used that knows of members who leave
+    after their first order. One fit serves all; with `cohort_column`, a column or an attribute of
+    the members' own, every value that has `min_cohort` buyers gets its own. The backtest fits to
+    what is older than `holdout_days`, and holds if it is off by `max_backtest_error` at most. Churn
+    is a low, medium or high risk by the two bounds of `risk_bands`. Gamma-Gamma believes that value
     does not depend on frequency: `max_correlation` is how far that may be from true.
     """
 
