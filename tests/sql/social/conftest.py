@@ -36,6 +36,8 @@ class Pool:
     orders: list[dict[str, Any]] = field(default_factory=list)
     members: dict[int, dict[str, Any]] = field(default_factory=dict)
     seen: dict[int, dict[int, dt.datetime]] = field(default_factory=lambda: defaultdict(dict))
+    # Rows of features.tracking; without any, all that ever happened is known.
+    tracking: list[dict[str, Any]] = field(default_factory=list)
 
     def known(self, member: int, since: str, *devices: int, **columns: Any) -> None:
         """Makes her known by name from an instant on, which she is also seen on devices."""
@@ -124,7 +126,7 @@ class Pool:
         ]
         given: tuple[tuple[Contract, list[dict[str, Any]]], ...] = (
             (features.SHARE_TOUCHES, rows),
-            (features.TRACKING, []),
+            (features.TRACKING, self.tracking),
             (clean.IDENTITIES, identities),
             (clean.MERGE_LOG, links),
             (clean.MEMBERS, members),

@@ -114,3 +114,12 @@ def test_weeks_without_anything_are_there(pool, factors):
     empty = found["week", 12]
     assert (empty["active"], empty["shares"], empty["k"]) == (0, 0, None)
     assert empty["is_mature"]
+
+
+def test_a_period_that_begins_before_acts_are_known_is_cut(pool, factors):
+    pool.tracking = [{"kind": "acts", "first_complete_date": dt.date(2026, 1, 12)}]
+    pool.brought("a", sharer=1, member=2, day=8)
+    pool.share("b", "14 08:00", 1001, by=1)
+    found = factors({1: [8, 14]})
+    cut = {period: row["is_cut"] for period, row in found.items()}
+    assert cut == {("week", 5): True, ("week", 12): False, ("month", 1): True}
