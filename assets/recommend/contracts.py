@@ -208,7 +208,7 @@ SIMILAR_PRODUCTS = Contract(
     ),
     description="Item-item random walk (RP3beta) with minimum support.",
     owner=GROWTH,
-    keeps_history="They are made with the settings of the newest published model.",
+    keeps_history="They are made with the settings of the walk that was tried last.",
 )
 
 MEMBER_PRODUCTS = Contract(
@@ -238,5 +238,6 @@ MEMBER_PRODUCTS = Contract(
     description="Up to 20 products for every reachable member, after the shop's rules.",
     owner=GROWTH,
     claims={"rank_is_between_1_and_20": "rank between 1 and 20"},
-    keeps_history="They are made of the newest published model.",
+    keeps_history="They are made with the mix and the rules that were tried last, and of the newest "
+    "published model.",
 )

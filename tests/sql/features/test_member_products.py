@@ -199,3 +199,19 @@ def test_the_order_of_rows_changes_no_digit(tables, given):
     given(events=[{"occurred_at": days_ago(age)} for age in reversed(ages)])
     (back,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
     assert there == back
+
+
+def test_orders_of_one_date_are_one_time_of_buying(tables, given):
+    """What is bought again is told by dates: two orders of a day are one, as are two lines."""
+    at = {"a": 40, "b": 40.1, "c": 10, "d": 10}
+    given(
+        order_items=[
+            {"order_id": name, "line": n, "ordered_at": days_ago(days)}
+            for name, days in at.items()
+            for n in (1, 2)
+        ]
+    )
+    (row,) = tables.run(MEMBER_PRODUCTS, LOAD_DATE)
+    assert (row["n_orders"], row["n_order_days"]) == (8, 2)
+    assert row["first_ordered_at"] == days_ago(40.1)
+    assert row["last_ordered_at"] == days_ago(10)
