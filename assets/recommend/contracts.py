@@ -238,6 +238,6 @@ MEMBER_PRODUCTS = Contract(
     description="Up to 20 products for every reachable member, after the shop's rules.",
     owner=GROWTH,
     claims={"rank_is_between_1_and_20": "rank between 1 and 20"},
-    keeps_history="They are made with the mix and the rules that were tried last, and of the newest "
-    "published model.",
+    keeps_history="They are made with the mix and the rules that were tried last, and of the "
+    "newest published model.",
 )
