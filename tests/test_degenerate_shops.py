@@ -321,7 +321,7 @@ FACTS: dict[str, dict[str, list[tuple[Any, ...]]]] = {
 NAMED = {
     "no_events": ("no event is counted", ["value.clv", "value.growth_accounting"]),
     "no_orders": ("no source tells of the catalogue", ["raw.products"]),
-    "one_order": ("buyers are too few", ["value.clv_backtest", "value.clv_parameters"]),
+    "one_order": ("buyers are too few", ["value.clv_parameters", "value.clv_tracking"]),
     "all_on_one_day": ("history is too short", ["tags.propensity_metrics"]),
     "all_refunded": ("an order that is worth something", ["features.order_days", "value.rfm"]),
     "negative_revenue": ("buyers are too few", ["value.clv_tracking"]),

@@ -182,11 +182,6 @@ CLV_PARAMETERS = Contract(
 CLV_BACKTEST = Contract(
     schema="value",
     table="clv_backtest",
-    empty_where=(
-        absences.NO_EVENTS,
-        absences.NO_WORTHY_ORDERS,
-        absences.TOO_FEW_FOR_CLV,
-    ),
     grain="number of repeat orders before the holdout",
     key=("bucket",),
     columns=(
