@@ -27,8 +27,11 @@ known_days as (
     select
         member_id,
         date,
-        known_at,
-        coalesce(known_until, timestamp '9999-12-31') as known_until,
+        -- The first cut date at which it was known, and the last.
+        greatest(date, cast(from_utc_timestamp(known_at, $time_zone) as date)) + 1 as known_from,
+        coalesce(
+            cast(from_utc_timestamp(known_until, $time_zone) as date), date '9999-12-31'
+        ) as known_to,
         n_views,
         n_carts,
         n_orders,
@@ -36,6 +39,41 @@ known_days as (
         net_revenue
     from features.known_days
     where date < $run_date
+),
+
+-- What is known for good, by the cut date from which on. A day counts from its first one.
+lasting as (
+    select
+        member_id,
+        date,
+        known_from,
+        known_from = min(known_from) over (partition by member_id, date) as is_first,
+        cast(sum(n_views) as bigint) as n_views,
+        cast(sum(n_carts) as bigint) as n_carts,
+        cast(sum(n_orders) as bigint) as n_orders,
+        cast(sum(n_shares) as bigint) as n_shares,
+        cast(sum(net_revenue) as decimal(18, 4)) as net_revenue
+    from known_days
+    where known_to = date '9999-12-31'
+    group by member_id, date, known_from
+),
+
+-- What was known for a while only, and from which cut date on the day is known without it.
+passing as (
+    select
+        k.member_id,
+        k.date,
+        k.known_from,
+        k.known_to,
+        k.n_views,
+        k.n_carts,
+        k.n_orders,
+        k.n_shares,
+        k.net_revenue,
+        coalesce(l.known_from, date '9999-12-31') as lasting_from
+    from known_days as k
+    left join lasting as l on l.member_id = k.member_id and l.date = k.date and l.is_first
+    where k.known_from <= k.known_to and k.known_to < date '9999-12-31'
 ),
 
 known as (
@@ -48,43 +86,50 @@ known as (
     left join identities as i on i.member_id = m.member_id
 ),
 
-cut_dates as (
+cuts as (
     select $run_date - 7 * cast(weeks_back as integer) as cut_date
     from range(cast($n_cuts as bigint) + 1) as back(weeks_back)
 ),
 
-cuts as (
-    select
-        cut_date,
-        to_utc_timestamp(cast(cut_date as timestamp), $time_zone) as cut_at,
-        to_utc_timestamp(cast(cut_date + 7 as timestamp), $time_zone) as end_at
-    from cut_dates
-),
-
 observed as (
-    select c.cut_date, c.cut_at, c.end_at, k.member_id, k.known_date
+    select c.cut_date, k.member_id, k.known_date
     from known as k
     join cuts as c
         on c.cut_date = $run_date
         or (k.known_date < c.cut_date and k.member_id % $one_in = 0)
 ),
 
+-- Counts and ten-thousandths of money as doubles: whole numbers, so that their sums are exact in any
+-- order, and take a fraction of the time of wide integers.
 days as (
     select
         o.cut_date,
         o.member_id,
         o.cut_date - d.date as days_ago,
-        sum(d.n_views) as n_views,
-        sum(d.n_carts) as n_carts,
-        sum(d.n_orders) as n_orders,
-        sum(d.n_shares) as n_shares,
-        sum(d.net_revenue) as net_revenue
+        case when d.is_first then 1e0 else 0e0 end as n_days,
+        cast(d.n_views as double) as n_views,
+        cast(d.n_carts as double) as n_carts,
+        cast(d.n_orders as double) as n_orders,
+        cast(d.n_shares as double) as n_shares,
+        cast(d.net_revenue * 10000 as double) as money
     from observed as o
-    join known_days as d
+    join lasting as d on d.member_id = o.member_id and o.cut_date >= d.known_from
+    union all
+    select
+        o.cut_date,
+        o.member_id,
+        o.cut_date - d.date as days_ago,
+        case when min(d.lasting_from) > o.cut_date then 1e0 else 0e0 end as n_days,
+        cast(sum(d.n_views) as double) as n_views,
+        cast(sum(d.n_carts) as double) as n_carts,
+        cast(sum(d.n_orders) as double) as n_orders,
+        cast(sum(d.n_shares) as double) as n_shares,
+        cast(sum(d.net_revenue) * 10000 as double) as money
+    from observed as o
+    join passing as d
         on d.member_id = o.member_id
-        and d.date < o.cut_date
-        and d.known_at < o.cut_at
-        and d.known_until >= o.cut_at
+        and o.cut_date >= d.known_from
+        and o.cut_date <= d.known_to
     group by o.cut_date, o.member_id, d.date
 ),
 
@@ -108,26 +153,25 @@ windows as (
         sum(case when days_ago <= 14 then n_shares else 0 end) as n_shares_14d,
         sum(case when days_ago <= 30 then n_shares else 0 end) as n_shares_30d,
         sum(case when days_ago <= 60 then n_shares else 0 end) as n_shares_60d,
-        sum(case when days_ago <= 60 then net_revenue else 0 end) as net_revenue_60d,
+        sum(case when days_ago <= 60 then money else 0 end) / 10000 as net_revenue_60d,
         sum(n_orders) as n_orders,
         min(days_ago) as days_since_last,
         min(days_ago) filter (where n_orders > 0) as days_since_last_order,
         try_divide(
-            cast(max(days_ago) - min(days_ago) as double), cast(count(*) - 1 as double)
+            cast(max(days_ago) - min(days_ago) as double), sum(n_days) - 1
         ) as average_gap_days
     from days
     group by cut_date, member_id
 ),
 
 orders as (
-    select distinct o.cut_date, o.member_id
-    from observed as o
+    select distinct c.cut_date, d.member_id
+    from cuts as c
     join known_days as d
-        on d.member_id = o.member_id
-        and d.date >= o.cut_date
-        and d.date < o.cut_date + 7
-        and d.known_at < o.end_at
-        and d.known_until >= o.end_at
+        on d.date >= c.cut_date
+        and d.date < c.cut_date + 7
+        and d.known_from <= c.cut_date + 7
+        and d.known_to >= c.cut_date + 7
     where d.n_orders > 0
 )
 
