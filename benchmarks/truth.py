@@ -86,7 +86,7 @@ def compare(home: Home) -> list[tuple[str, float, float]]:
         .sum()
     ).row(0)
     told = known.filter(pl.col("p_alive").is_not_null())
-    alive = told.select(pl.col("is_alive_at_end").mean(), pl.col("p_alive").mean()).row(0)
+    alive = told.select(pl.col("is_alive_at_end").mean(), pl.col("p_alive").mean()).rows()
     return [
         ("broken lines, rejected", dirt["broken_lines"], rejected),
         ("copies of a message, counted once", dirt["duplicates"], copies),
@@ -96,7 +96,8 @@ def compare(home: Home) -> list[tuple[str, float, float]]:
         ("orders refunded in part", dirt["refunds_partial"], partial),
         ("orders refunded whole", dirt["refunds_full"], whole),
         ("orders cancelled", dirt["cancelled"], cancelled),
-        ("repeat buyers still alive (mean of P(alive))", *alive),
+        # The fallback tells no probability and no bounds.
+        *(("repeat buyers still alive (mean of P(alive))", *means) for means in alive if len(told)),
         ("order days in the next 12 months", sums[2], sums[3]),
         ("discounted margin of the next 12 months (CLV)", sums[0], sums[1]),
         *compare_bounds(known),
@@ -106,6 +107,9 @@ def compare(home: Home) -> list[tuple[str, float, float]]:
 
 def compare_bounds(members: pl.DataFrame) -> Iterator[tuple[str, float, float]]:
     """How many of the buyers bring what lies within their bounds: promised, and found."""
+    members = members.filter(pl.col("predicted_clv_low").is_not_null())
+    if members.is_empty():
+        return
     brought = pl.col("discounted_margin_next_12_months").cast(pl.Float64)
     for bounds, promised in (("predicted", 0.95), ("expected", 0.0)):
         within = brought.is_between(f"{bounds}_clv_low", f"{bounds}_clv_high")
@@ -113,7 +117,7 @@ def compare_bounds(members: pl.DataFrame) -> Iterator[tuple[str, float, float]]:
         yield (
             what if promised else f"{what}, which bound its mean alone",
             promised,
-            members.select(within.mean()).item() or 0.0,
+            members.select(within.mean()).item(),
         )
 
 
