@@ -162,8 +162,9 @@ class Offer:
             unmet: whether only what members have not met is proposed, but for ``repeat``.
 
         Returns:
-            By source (als, similar, new, repeat, content, popular, popular_in_shop) and as
-            ``rest``, to fill lists up: member_id, rank (from 1), product_id, score.
+            By source (als, similar, new, repeat, content, popular, popular_in_shop): member_id,
+            rank (from 1), product_id, score. If unmet also ``rest``, what is popular and may have
+            been met, to fill lists up.
         """
         wanted = SOURCES if mix is None else mix.sources
         members = pl.DataFrame({"member_id": ids}, schema={"member_id": pl.Int64})
@@ -176,8 +177,9 @@ class Offer:
         width = CANDIDATES * self.length
         offered = ids_of(self.catalogue["product_id"])
         found = self.popular.lists(members, tags, shut, had, width, wanted)
-        rest = self.popular.lists(members, tags, never, had, width, ("popular_in_shop",))
-        found["rest"] = rest["popular_in_shop"]
+        if unmet:
+            rest = self.popular.lists(members, tags, never, had, width, ("popular_in_shop",))
+            found["rest"] = rest["popular_in_shop"]
         factors = self.models.factors
         if factors is not None and "als" in wanted:
             known = factors.of_members(ids)
@@ -228,13 +230,11 @@ def listed(
     candidates = mixed(proposed, mix, n_met, width)
     # Whose taste has few categories is offered others before one of hers stands too often, and
     # whoever has met most of the catalogue gets a full list.
-    behind = [
-        proposed[name]
-        .with_columns(pl.col("rank") + (place + 1) * width, source=pl.lit("popular"))
-        .cast(FUSED)
-        for place, name in enumerate((mix.popular, "rest"))
-    ]
-    candidates = pl.concat([candidates, *behind]).unique(_PAIRS, keep="first", maintain_order=True)
+    for place, name in enumerate((mix.popular, "rest"), start=1):
+        if name in proposed:
+            behind = proposed[name].join(candidates, on=_PAIRS, how="anti")
+            behind = behind.with_columns(pl.col("rank") + place * width, source=pl.lit("popular"))
+            candidates = pl.concat([candidates, behind.cast(FUSED)])
     factors = offer.models.factors
     return arrange(
         candidates,

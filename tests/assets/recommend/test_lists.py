@@ -350,3 +350,10 @@ def test_every_member_gets_as_many_as_the_catalogue_allows(seed: int, n: int):
     shuffled = [history[place] for place in rng.permutation(len(history))]
     again = lists(list(range(8, -1, -1)), shuffled, products[::-1], tags[::-1], tastes[::-1], n)
     assert again.equals(found)
+
+
+def test_what_a_member_has_met_fills_the_end_where_only_the_rest_is_proposed():
+    """Member 0 knows b, c and d; the first five places are of what is left."""
+    found = lists([0], two_tastes(), CATALOGUE, n=8, mix=Mix(unmet=True), per_category=8)
+    assert set(found["product_id"][:5]) == set("awxyz")
+    assert set(found["product_id"][5:]) == set("bcd")
