@@ -213,9 +213,13 @@ class Recommend(Declared):
     A product is not listed until `repurchase_days` after the member's last order of it, where it
     names none of its own: 0 lists it again at once, never not again at all (None).
 
-    How much ALS, the random walk and popularity say in the lists is learnt every night. Rules: at
+    Where shop.yaml and its industry name no `repurchase_days`, a product that the shop's orders
+    show to be bought again need not wait.
+
+    How much each source says in the lists is chosen every night, on half of the members. Rules: at
     most `per_category` products of a category, what a product loses for being like one above it
-    (`diversity`), and the share of the places for products that nobody has met yet.
+    (`diversity`), and the share of the places for products that nobody has met yet. A rule that
+    is not named yields where lists that keep it are worth less than popularity.
     """
 
     factors: Annotated[int, Field(gt=0)] = 64
