@@ -61,9 +61,17 @@ ALS_MODEL = Contract(
             nullable=True,
         ),
         Column(
+            "is_repeat_in_place",
+            "boolean",
+            "The places of products that the member had go to those that they are likeliest to buy"
+            " again; NULL until tried",
+            nullable=True,
+        ),
+        Column(
             "repeat_places",
             "integer",
-            "Places at most for what the member may buy again; NULL until tried",
+            "Places at most, ahead of all others, for what the member may buy again; NULL until"
+            " tried",
             nullable=True,
         ),
         Column(

@@ -233,6 +233,7 @@ def _mix_of(row: Mapping[str, Any]) -> Mix:
         similar=row["similar_weight"],
         half=row["half_products"],
         content=row["content_weight"],
+        in_place=row["is_repeat_in_place"],
         repeat=row["repeat_places"],
         by_segment=row["is_by_segment"],
         unmet=row["is_unmet"],

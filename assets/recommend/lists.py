@@ -227,7 +227,7 @@ def listed(
         member_id, rank (from 1), product_id, score, source; ordered by member and rank.
     """
     width = CANDIDATES * rules.length
-    candidates = mixed(proposed, mix, n_met, width)
+    candidates = mixed(proposed, mix, n_met, width, offer.had)
     # Whose taste has few categories is offered others before one of hers stands too often, and
     # whoever has met most of the catalogue gets a full list.
     for place, name in enumerate((mix.popular, "rest"), start=1):

@@ -25,7 +25,9 @@ class Mix:
         als, similar: of the two models of taste, in proportion to each other, at least 0.
         half: products that a member has met when taste says as much as popularity, above 0.
         content: of what is popular in the member's tags, where popularity says 1, at least 0.
-        repeat: places at most for what the member may buy again, at least 0.
+        in_place: whether the places of products that the member had go to those that they are
+            likeliest to buy again. New products lose nothing by it.
+        repeat: places at most, ahead of all others, for what the member may buy again, at least 0.
         by_segment: whether popular means in the member's segment, not in the whole shop.
         unmet: whether only products are proposed that the member has not met, but for ``repeat``.
     """
@@ -34,6 +36,7 @@ class Mix:
     similar: float = 0.0
     half: float = 16.0
     content: float = 0.0
+    in_place: bool = False
     repeat: int = 0
     by_segment: bool = False
     unmet: bool = False
@@ -46,8 +49,8 @@ class Mix:
     @property
     def n_parts(self) -> int:
         """How much there is in it beyond popularity: the less, the plainer."""
-        parts = (self.als, self.similar, self.content, self.repeat, self.by_segment, self.unmet)
-        return sum(bool(part) for part in parts)
+        parts = (self.als, self.similar, self.content, self.in_place, self.repeat)
+        return sum(bool(part) for part in (*parts, self.by_segment, self.unmet))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -57,7 +60,7 @@ class Mix:
             "als": self.als,
             "similar": self.similar,
             "new": has_taste,
-            "repeat": self.repeat,
+            "repeat": self.in_place or self.repeat,
             "content": self.content,
             self.popular: True,
         }
@@ -76,8 +79,10 @@ class Mix:
             parts.append(f"popular in tags {self.content:g}")
         if self.als or self.similar:
             parts.append(f"ALS {self.als:g} and walk {self.similar:g} (half at {self.half:g})")
+        if self.in_place:
+            parts.append("bought again in the places of what was had")
         if self.repeat:
-            parts.append(f"up to {self.repeat} bought again")
+            parts.append(f"up to {self.repeat} bought again ahead")
         if self.unmet:
             parts.append("nothing met before")
         return ", ".join(parts)
@@ -110,7 +115,9 @@ class Mix:
         return found
 
 
-def mixed(lists: Mapping[str, pl.DataFrame], mix: Mix, n_met: pl.DataFrame, n: int) -> pl.DataFrame:
+def mixed(
+    lists: Mapping[str, pl.DataFrame], mix: Mix, n_met: pl.DataFrame, n: int, had: pl.DataFrame
+) -> pl.DataFrame:
     """The candidates of every member, as from ``fuse``.
 
     Args:
@@ -118,12 +125,48 @@ def mixed(lists: Mapping[str, pl.DataFrame], mix: Mix, n_met: pl.DataFrame, n: i
         mix: what each says.
         n_met: member_id, n_met of every member with a list.
         n: candidates of a member.
+        had: member_id, product_id that the member has ordered.
     """
     weights = mix.weights(n_met)
     heard = {name: lists[name] for name in mix.sources if name in lists}
-    if "repeat" in heard:
-        heard["repeat"] = heard["repeat"].filter(pl.col("rank") <= mix.repeat)
-    fused = fuse(heard, {name: weights[name] for name in heard}, n)
+    again = heard.pop("repeat", None)
+    if again is not None and mix.repeat:
+        ahead = {"repeat": again.filter(pl.col("rank") <= mix.repeat)}
+        fused = fuse({**ahead, **heard}, {name: weights[name] for name in (*ahead, *heard)}, n)
+    else:
+        fused = fuse(heard, {name: weights[name] for name in heard}, n)
+    if again is not None and mix.in_place:
+        fused = _had_in_order(fused, again, had)
     # What is new is told by its tags; both kinds of popular are one source to the reader.
     public = {"new": "content", "popular_in_shop": "popular"}
     return fused.with_columns(pl.col("source").replace(public))
+
+
+def _had_in_order(fused: pl.DataFrame, again: pl.DataFrame, had: pl.DataFrame) -> pl.DataFrame:
+    """Gives the places of products that members had to those that they are likeliest to want again.
+
+    Args:
+        fused: as from ``fuse``.
+        again: member_id, rank (from 1), product_id.
+        had: member_id, product_id.
+
+    Returns:
+        The same places with the same scores; what is new stands where it stood.
+    """
+    pair = ["member_id", "product_id"]
+    of_place = pl.int_range(1, pl.len() + 1).over("member_id", order_by="rank")
+    places = fused.join(had, on=pair, how="semi").with_columns(place=of_place)
+    # What is not due has the places that are left, in its former order.
+    waiting = places.join(again, on=pair, how="anti").select(*pair, "rank", "source")
+    due = again.select(*pair, "rank").with_columns(source=pl.lit("repeat"))
+    contenders = (
+        pl.concat([due.with_columns(is_due=0), waiting.with_columns(is_due=1)])
+        .with_columns(
+            place=pl.int_range(1, pl.len() + 1).over("member_id", order_by=["is_due", "rank"])
+        )
+        .select(*pair, "source", "place")
+    )
+    filled = places.drop("product_id", "source").join(contenders, on=["member_id", "place"])
+    return pl.concat([fused.join(had, on=pair, how="anti"), filled.select(fused.columns)]).sort(
+        "member_id", "rank"
+    )

@@ -42,7 +42,7 @@ _HALVES = (0.01, 2.0, 128.0)
 _MET_AGAIN = 0.05
 # Errors by which new products may seem to lose where a mix is chosen, and lists where they are
 # measured, before they count as worse.
-_ERRORS_CHOOSING = 1.0
+_ERRORS_CHOOSING = 0.5
 _ERRORS_MEASURED = 2.0
 
 Values = Mapping[str, NDArray[np.float64]]
@@ -101,6 +101,7 @@ def try_served(
     )
     met_again = choosing.join(past.met(), on=["member_id", "product_id"], how="semi")
     by_count = Mix(
+        in_place=offer.habits.shows_repeats,
         repeat=round(rules.length * offer.habits.again) if offer.habits.shows_repeats else 0,
         unmet=len(met_again) < _MET_AGAIN * len(choosing),
     )
@@ -116,6 +117,9 @@ def try_served(
     if measured.is_empty():
         return Served(mix, found_rules, f"{mix}; {reason}", False, pl.DataFrame(schema=COMPARED))
     trial = _Tries.of(offer, measured, rules.length)
+    # Few places for repeats cost new products little: the last word on how many is here, too.
+    while mix.repeat and not trial.holds(mix, found_rules, plain):
+        mix = replace(mix, repeat=max(places for places in (0, *_REPEATS) if places < mix.repeat))
     short = trial.shortcomings(mix, found_rules, plain, _ERRORS_MEASURED)
     if short:
         reason = f"{mix} would be worse than popularity in {', '.join(short)}, so popularity alone"
@@ -200,14 +204,14 @@ class _Tries:
 
         def better(options: Sequence[Mix]) -> Mix:
             """The best of some, those that hold their ground before others."""
-            holding = [mix for mix in options if self._holds(mix, rules, plain)]
+            holding = [mix for mix in options if self.holds(mix, rules, plain)]
             tried.extend(mix for mix in holding if mix not in tried)
             return max(holding or options, key=lambda mix: self.quality(mix, rules).mean())
 
         best = better([best, replace(best, unmet=True)])
         proposed = self.proposals(unmet=best.unmet)
         if len(proposed["repeat"]):
-            best = better([best, *(replace(best, repeat=places) for places in _REPEATS)])
+            best = better([best, *_again(best)])
         if len(proposed["content"]):
             best = better([best, *(replace(best, content=weight) for weight in _CONTENTS)])
         has_als = self.offer.models.factors is not None
@@ -215,8 +219,7 @@ class _Tries:
         taste = better([replace(best, als=als, similar=similar) for als, similar in tastes])
         taste = better([taste, *(replace(taste, half=half) for half in _HALVES)])
         if len(proposed["repeat"]):
-            places = sorted({0, *_REPEATS} - {taste.repeat})
-            taste = better([taste, *(replace(taste, repeat=each) for each in places)])
+            taste = better([taste, *_again(taste)])
         for found in (best, taste):
             better(
                 [
@@ -227,11 +230,11 @@ class _Tries:
             )
         return tried
 
-    def _holds(self, mix: Mix, rules: Rules, plain: Rules) -> bool:
+    def holds(self, mix: Mix, rules: Rules, plain: Rules) -> bool:
         """Whether lists are worth as much as popularity.
 
-        With repeats allowed they must be. A place that goes to a repeat is lost to new products,
-        so that there they may lack what is within the error of popularity's own figure.
+        With repeats allowed they must be. A place that goes to a repeat is lost to new products:
+        there the lists may lack half an error of popularity's own figure.
         """
         here, base = self.values(mix, rules), self.values(Mix(), plain)
         return all(here[name].mean() >= base[name].mean() for name in ("recall", "ndcg")) and not (
@@ -283,6 +286,14 @@ class _Tries:
         return compared.filter(pl.col("metric").is_in(["recall", "ndcg"])).with_columns(
             pl.col("metric") + "_new"
         )
+
+
+def _again(mix: Mix) -> list[Mix]:
+    """The mix with more or less of what is bought again."""
+    return [
+        replace(mix, in_place=True, repeat=0),
+        *(replace(mix, in_place=True, repeat=places) for places in _REPEATS),
+    ]
 
 
 def _of_strangers(

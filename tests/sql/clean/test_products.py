@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from assets.clean.contracts import PRODUCTS
-from tests.sql.clean.conftest import LOAD_DATE
+from tests.sql.conftest import LOAD_DATE
 
 
 def made(log):
