@@ -8,7 +8,7 @@ import vl_convert as vlc
 
 _SCALE = 1.5
 _SEGMENTS = ["all", "cold", "light", "heavy", "new_members", "new_products"]
-_MODELS = ["popularity", "popular", "content", "similar", "champion", "als", "blend"]
+_MODELS = ["popularity", "popular", "content", "similar", "champion", "als", "served"]
 
 
 def _markdown(title: str, chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:

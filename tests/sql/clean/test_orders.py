@@ -30,6 +30,7 @@ def test_an_order_is_the_sum_of_its_product_lines(log):
         "ordered_at": log.at("01-05 16:00"),
         "order_date": dt.date(2026, 1, 6),
         "status": "completed",
+        "cancelled_at": None,
         "channel": "app",
         "n_items": 2,
         "n_unpriced": 0,

@@ -153,7 +153,14 @@ def history(tables, warehouse, tmp_path):
                 for hours in views
             ],
         )
-        only(clean.ORDERS, [{"order_id": f"o{hours}", "status": status} for hours in orders])
+        cancelled_at = as_of - dt.timedelta(minutes=1) if status == "cancelled" else None
+        only(
+            clean.ORDERS,
+            [
+                {"order_id": f"o{hours}", "status": status, "cancelled_at": cancelled_at}
+                for hours in orders
+            ],
+        )
         only(
             clean.ORDER_ITEMS,
             [
@@ -162,12 +169,15 @@ def history(tables, warehouse, tmp_path):
                     "line": 1,
                     "member_id": 1,
                     "product_id": "p",
+                    "cancelled_at": cancelled_at,
                     "ordered_at": as_of + dt.timedelta(hours=hours),
                 }
                 for hours in orders
             ],
         )
         tables.given(clean.REFUNDS)
+        tables.given(clean.IDENTITIES)
+        tables.given(clean.MERGE_LOG)
         tables.run(MEMBER_PRODUCTS, dt.date(2026, 3, 31))
         called(browse_to_buy, shop=ShopConfig(folder=str(tmp_path)), warehouse=warehouse)
         rows = {row["kind"]: counts(row) for row in tables.rows(BROWSE_TO_BUY)}

@@ -4,7 +4,8 @@ import datetime as dt
 
 import pytest
 
-from assets.raw.contracts import LOADS, PRODUCTS
+from assets.clean.contracts import PRODUCTS
+from assets.raw.contracts import LOADS
 from assets.tags.assets import tag_metrics
 from assets.tags.contracts import TAG_METRICS
 from resources.shop import ShopConfig
