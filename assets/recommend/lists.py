@@ -228,8 +228,8 @@ def listed(
     """
     width = CANDIDATES * rules.length
     candidates = mixed(proposed, mix, n_met, width, offer.had)
-    # Whose taste has few categories is offered others before one of hers stands too often, and
-    # whoever has met most of the catalogue gets a full list.
+    # A member whose taste has few categories is offered others before one stands too often, and
+    # a member who has met most of the catalogue gets a full list.
     for place, name in enumerate((mix.popular, "rest"), start=1):
         if name in proposed:
             behind = proposed[name].join(candidates, on=_PAIRS, how="anti")

@@ -130,7 +130,7 @@ def due_again(
     With n order dates, s days from the first to the last, and a days since::
 
         chance = (n - 1 + again) / (n + 1)          that there is another order at all
-        cycle  = (s + cycle of product) / n         her own days between two
+        cycle  = (s + cycle of product) / n         the member's own days between two
         score  = chance * (1 - exp(-horizon / cycle)) / (1 + (a / cycle / 4) ** 2)
 
     The last factor is for a member who has stopped. A product is kept if its score is at least

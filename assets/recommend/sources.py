@@ -78,7 +78,7 @@ class Popular:
             members: member_id.
             member_tags: member_id, tag, score of these members.
             never: member_id, product_id that may not be listed.
-            had: member_id, product_id that she ordered; left out of ``content``.
+            had: member_id, product_id that the member ordered; left out of ``content``.
             n: length of the lists.
             wanted: which of ``content``, ``popular`` (in the member's segment) and
                 ``popular_in_shop`` (the same for all) to make.
@@ -114,7 +114,7 @@ class Popular:
         n: int,
         wanted: Collection[str],
     ) -> dict[str, pl.DataFrame]:
-        hers, segments, barred, theirs = (
+        tags, segments, barred, closed_to = (
             rows.join(members, on="member_id", how="semi")
             for rows in (member_tags, self.segments, never, closed)
         )
@@ -122,7 +122,9 @@ class Popular:
         of_shop = self.of_segments.filter(pl.col("segment").is_null())
         found: dict[str, pl.DataFrame] = {}
         if "content" in wanted:
-            found["content"] = cold_members.popular_in_favourite_tags(hers, self.of_tags, theirs, n)
+            found["content"] = cold_members.popular_in_favourite_tags(
+                tags, self.of_tags, closed_to, n
+            )
         for source, where, lists in (
             ("popular", segments, self.of_segments),
             ("popular_in_shop", in_shop, of_shop),

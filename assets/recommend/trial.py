@@ -125,9 +125,9 @@ class Past:
         of_shop = summed(tied, "tag")
         prior = self.prior_weight / (fsum(of_shop["weight"].to_list()) or 1.0)
         members = pl.DataFrame({"member_id": member_ids}, schema={"member_id": pl.Int64})
-        hers = tied.filter(~pl.col("is_sensitive")).join(members, on="member_id", how="semi")
+        of_members = tied.filter(~pl.col("is_sensitive")).join(members, on="member_id", how="semi")
         return (
-            summed(hers, "member_id", "tag")
+            summed(of_members, "member_id", "tag")
             .join(of_shop.rename({"weight": "of_shop"}), on="tag")
             .select("member_id", "tag", score=pl.col("weight") + prior * pl.col("of_shop"))
         )

@@ -109,7 +109,7 @@ class Models:
         reason: in one line, why the models are used or not.
         fits: the pooled one first, then those of cohorts; none below the gate. Where the fallback
             is used all the same, what became of the fit.
-        fit_of: for each member the position of the fit that serves her, shape (n_members,).
+        fit_of: for each member the position of the fit that serves them, shape (n_members,).
         metrics: the pooled fit's parameters and what the data are like, by name.
         held: for the fallback, the order model that a prior holds; None where the history is too
             short for it, or without a repeat order.
@@ -239,8 +239,8 @@ def _by_moment(x: Floats, t_x: Floats, age: Floats, of_days: BgNbd) -> BgNbd:
     """Fit the order model as if each order had its own moment.
 
     The orders of one day are one, after which nothing is seen for the rest of the day: half a day
-    for every repeat order in which she could not order. The model knows no such days. Without them
-    it overrates r and alpha by some 5 % at the demo shop's rates.
+    for every repeat order in which the member could not order. The model knows no such days.
+    Without them it overrates r and alpha by some 5 % at the demo shop's rates.
 
     Args:
         x: repeat order days, shape (n_members,).

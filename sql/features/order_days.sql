@@ -1,6 +1,6 @@
 -- One row per member and order day: the days of features.member_days with an order whose net revenue
 -- is above 0 (not cancelled, not given back in full, not free), each beside the one before and the
--- one after. median_gap_days is the median of her gaps so far, NULL on her first order day.
+-- one after. median_gap_days is the median of the member's gaps so far, NULL on the first order day.
 with member_days as (
     select member_id, date, net_revenue, margin
     from features.member_days

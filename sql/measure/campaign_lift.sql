@@ -1,6 +1,6 @@
 -- One row per campaign and arm to be held against its holdout: who was assigned, who ordered, what
 -- it brought and cost. Intention to treat: every assigned member counts, messaged or not, once
--- $lift_window_days have passed since her assignment; until then she waits. Converted: an order
+-- $lift_window_days have passed since their assignment; until then they wait. Converted: an order
 -- with net revenue above 0 (not cancelled, not given back in full), after the assignment and within
 -- the window.
 with assignments as (

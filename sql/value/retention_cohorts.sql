@@ -19,7 +19,7 @@
 -- have had more time to become champions.
 -- History begins at some time (features.tracking). A cohort from before its first complete day is
 -- cut, is_cut: of its members and of their periods some are missing. Who had signed up before, and is
--- first seen to be active since, is in no cohort: her first period is not known.
+-- first seen to be active since, is in no cohort: the first period is not known.
 -- Reading it twice costs less than keeping it.
 with tracking as (
     select first_date, first_complete_date
