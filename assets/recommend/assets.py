@@ -35,6 +35,7 @@ _TOLD_BY_THE_TRIAL = (
     "repeat_places",
     "is_by_segment",
     "is_unmet",
+    "popular_days",
     "per_category",
     "diversity",
     "new_share",
@@ -214,6 +215,7 @@ def model_metrics(shop: ShopConfig, home: Home, warehouse: Warehouse) -> dg.Mate
             "repeat_places": mix.repeat,
             "is_by_segment": mix.by_segment,
             "is_unmet": mix.unmet,
+            "popular_days": mix.recent_days,
             "per_category": served.rules.per_category,
             "diversity": served.rules.diversity,
             "new_share": served.rules.new_share,
@@ -322,7 +324,8 @@ def member_products(
             members=inputs.members(session),
             history=session.frame(
                 "select member_id, product_id, weight, n_views, n_carts, n_orders, n_shares,"
-                " n_order_days, first_ordered_at, last_ordered_at from features.member_products"
+                " n_order_days, first_ordered_at, last_ordered_at, last_at"
+                " from features.member_products"
             ),
             products=inputs.catalogue(session, parameters),
             product_tags=inputs.product_tags(session),

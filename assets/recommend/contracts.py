@@ -88,6 +88,14 @@ ALS_MODEL = Contract(
             nullable=True,
         ),
         Column(
+            "popular_days",
+            "integer",
+            "Popular is what members came to in so many last days; 0: ever, the recent counting"
+            " more; NULL until tried",
+            unit="days",
+            nullable=True,
+        ),
+        Column(
             "per_category",
             "integer",
             "Products of one category in a list; NULL until tried",

@@ -62,8 +62,8 @@ def past(session: Session, declared: Shop, parameters: Mapping[str, Any]) -> Pas
     return Past(
         members=members(session),
         history=session.frame(
-            "select member_id, product_id, weight, n_order_days, first_ordered_at, last_ordered_at"
-            " from features.past_member_products"
+            "select member_id, product_id, weight, n_order_days, first_ordered_at, last_ordered_at,"
+            " last_at from features.past_member_products"
         ),
         later=session.frame(
             "select member_id, product_id from features.member_products where holdout_weight > 0"
@@ -237,4 +237,5 @@ def _mix_of(row: Mapping[str, Any]) -> Mix:
         repeat=row["repeat_places"],
         by_segment=row["is_by_segment"],
         unmet=row["is_unmet"],
+        recent_days=row["popular_days"],
     )

@@ -1,8 +1,8 @@
 """The lists: the best products for every member, after the shop's rules, each with a reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -49,7 +49,7 @@ class Shop:
     Attributes:
         members: member_id, channel, country: whom to make lists for.
         history: member_id, product_id, weight (decayed), n_order_days, first_ordered_at,
-            last_ordered_at (null where never ordered); for reasons also n_views, n_carts,
+            last_ordered_at (null where never ordered), last_at; for reasons also n_views, n_carts,
             n_orders, n_shares.
         products: product_id, kind, title, category, stock (null where it is not counted),
             is_hidden, is_sensitive (no reason names it), repurchase_days (null where none is
@@ -98,6 +98,7 @@ class Offer:
         popular: in lists that are longer than a member's by what is left out.
         habits: how often products are bought again.
         again: member_id, rank, product_id, score: what members may buy again.
+        recent_days: as of the mix: of how many days that is popular which is popular.
     """
 
     shop: Shop
@@ -111,9 +112,10 @@ class Offer:
     popular: Popular
     habits: Habits
     again: pl.DataFrame
+    recent_days: int = 0
 
     @classmethod
-    def of(cls, shop: Shop, models: Models, length: int) -> "Offer":
+    def of(cls, shop: Shop, models: Models, length: int, recent_days: int = 0) -> "Offer":
         """Applies the rules of availability, and finds what is popular and bought again."""
         met = shop.history.filter(pl.col("weight") > 0)["product_id"].unique()
         catalogue = on_offer(shop.products).select(
@@ -134,8 +136,6 @@ class Offer:
             .filter(pl.col("rank") <= CANDIDATES * length)
         )
         offered = ids_of(catalogue["product_id"])
-        closed = shop.history.group_by("member_id").len()
-        longest = CANDIDATES * length + int(closed["len"].to_numpy().max(initial=0))
         factors = models.factors
         return cls(
             shop,
@@ -146,10 +146,19 @@ class Offer:
             never,
             had,
             None if factors is None else foretold(factors, shop.history, tags, offered),
-            Popular.of(shop.members, steadied(shop.history), tags, offered, longest),
+            _popular(shop, tags, offered, length, recent_days),
             habits,
             again.select(LISTS.names()),
+            recent_days,
         )
+
+    def looking_back(self, recent_days: int) -> "Offer":
+        """The same, where popular is what members came to in so many days (0: ever)."""
+        if recent_days == self.recent_days:
+            return self
+        offered = ids_of(self.catalogue["product_id"])
+        popular = _popular(self.shop, self.tags, offered, self.length, recent_days)
+        return replace(self, popular=popular, recent_days=recent_days)
 
     def proposed(
         self, ids: NDArray[np.int64], mix: Mix | None = None, *, unmet: bool = False
@@ -203,6 +212,22 @@ class Offer:
         return members.join(products_met(history), on="member_id", how="left").with_columns(
             pl.col("n_met").fill_null(0)
         )
+
+
+def _popular(
+    shop: Shop,
+    tags: pl.DataFrame,
+    offered: NDArray[np.str_],
+    length: int,
+    recent_days: int,
+) -> Popular:
+    history = steadied(shop.history)
+    if recent_days:
+        since = pl.lit(shop.as_of - timedelta(days=recent_days))
+        history = shop.history.filter((pl.col("weight") > 0) & (pl.col("last_at") >= since))
+    closed = shop.history.group_by("member_id").len()
+    longest = CANDIDATES * length + int(closed["len"].to_numpy().max(initial=0))
+    return Popular.of(shop.members, history, tags, offered, longest)
 
 
 def listed(
@@ -266,7 +291,7 @@ def recommend_lists(shop: Shop, models: Models, mix: Mix, rules: Rules) -> pl.Da
         member_id, rank (from 1), product_id, score, source, reason (English, said to the
         member); one row per member and rank, ordered by both.
     """
-    offer = Offer.of(shop, models, rules.length)
+    offer = Offer.of(shop, models, rules.length, mix.recent_days)
     ids = np.unique(shop.members["member_id"].to_numpy())
     found: list[pl.DataFrame] = []
     for start in range(0, max(len(ids), 1), _BLOCK_MEMBERS):

@@ -30,6 +30,8 @@ class Mix:
         repeat: places at most, ahead of all others, for what the member may buy again, at least 0.
         by_segment: whether popular means in the member's segment, not in the whole shop.
         unmet: whether only products are proposed that the member has not met, but for ``repeat``.
+        recent_days: popular means among what members came to in so many last days; 0: among all,
+            of which the recent counts more.
     """
 
     als: float = 0.0
@@ -40,17 +42,19 @@ class Mix:
     repeat: int = 0
     by_segment: bool = False
     unmet: bool = False
+    recent_days: int = 0
 
     def __post_init__(self) -> None:
         """Refuses what means nothing."""
-        if min(self.als, self.similar, self.content, self.repeat) < 0 or not self.half > 0:
+        counts = (self.repeat, self.recent_days)
+        if min(self.als, self.similar, self.content, *counts) < 0 or not self.half > 0:
             raise ValueError("weights must be at least 0, and half above 0")
 
     @property
     def n_parts(self) -> int:
         """How much there is in it beyond popularity: the less, the plainer."""
         parts = (self.als, self.similar, self.content, self.in_place, self.repeat)
-        return sum(bool(part) for part in (*parts, self.by_segment, self.unmet))
+        return sum(bool(part) for part in (*parts, self.by_segment, self.unmet, self.recent_days))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -74,6 +78,8 @@ class Mix:
     def __str__(self) -> str:
         """In words for a reader of decisions."""
         where = "in the segment" if self.by_segment else "in the shop"
+        if self.recent_days:
+            where = f"{where} for {self.recent_days} days"
         parts = [f"popular {where}"]
         if self.content:
             parts.append(f"popular in tags {self.content:g}")

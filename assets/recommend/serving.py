@@ -34,6 +34,7 @@ _MEMBERS_MEASURED = 4_000
 # Of fewer the differences say nothing.
 _FEWEST_MEMBERS = 50
 # Candidates, stage by stage: each stage goes on from the best mix so far.
+_RECENT_DAYS = (0, 30, 7)
 _REPEATS = (1, 2, 4, 8, 20)
 _CONTENTS = (0.5, 2.0)
 _TASTES = ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (1.0, 2.0))
@@ -110,12 +111,13 @@ def try_served(
         if n_choosing == 0 and earlier is not None:
             chosen, reason = (earlier, rules), "as chosen before, for nobody came to anything since"
     else:
-        tries = _Tries.of(offer, choosing, rules.length)
+        tries = _looking_back(offer, choosing, plain)
         chosen = tries.choose(rules, plain)
         reason = f"chosen by {tries.n_members:,} members from {tries.n_tried} mixes"
     mix, found_rules = chosen
     if measured.is_empty():
         return Served(mix, found_rules, f"{mix}; {reason}", False, pl.DataFrame(schema=COMPARED))
+    offer = offer.looking_back(mix.recent_days)
     trial = _Tries.of(offer, measured, rules.length)
     # Few places for repeats cost new products little: the last word on how many is here, too.
     while mix.repeat and not trial.holds(mix, found_rules, plain):
@@ -123,7 +125,7 @@ def try_served(
     short = trial.shortcomings(mix, found_rules, plain, _ERRORS_MEASURED)
     if short:
         reason = f"{mix} would be worse than popularity in {', '.join(short)}, so popularity alone"
-        mix, found_rules = Mix(), plain
+        mix, found_rules = trial.alone, plain
     else:
         reason = f"{mix}; {reason}"
     rows = [
@@ -155,6 +157,11 @@ class _Tries:
         return cls(offer, truth, k, ids, offer.n_met(ids), had)
 
     @property
+    def alone(self) -> Mix:
+        """Popularity alone."""
+        return Mix(recent_days=self.offer.recent_days)
+
+    @property
     def n_members(self) -> int:
         return len(self.n_met)
 
@@ -182,7 +189,7 @@ class _Tries:
 
     def shortcomings(self, mix: Mix, rules: Rules, plain: Rules, errors: float) -> list[str]:
         """In which figures the lists are worse than popularity."""
-        here, base = self.values(mix, rules), self.values(Mix(), plain)
+        here, base = self.values(mix, rules), self.values(self.alone, plain)
         return [
             name
             for name in here
@@ -196,11 +203,11 @@ class _Tries:
             if tried:
                 tried.sort(key=lambda mix: (mix.n_parts, -self.quality(mix, each).mean()))
                 return plainest(tried, lambda mix: self.quality(mix, each)), each  # noqa: B023
-        return Mix(), plain
+        return self.alone, plain
 
     def _climb(self, rules: Rules, plain: Rules) -> list[Mix]:
         """Every candidate that holds its ground against popularity."""
-        best, tried = Mix(), list[Mix]()
+        best, tried = self.alone, list[Mix]()
 
         def better(options: Sequence[Mix]) -> Mix:
             """The best of some, those that hold their ground before others."""
@@ -236,14 +243,14 @@ class _Tries:
         With repeats allowed they must be. A place that goes to a repeat is lost to new products:
         there the lists may lack half an error of popularity's own figure.
         """
-        here, base = self.values(mix, rules), self.values(Mix(), plain)
+        here, base = self.values(mix, rules), self.values(self.alone, plain)
         return all(here[name].mean() >= base[name].mean() for name in ("recall", "ndcg")) and not (
             self.shortcomings(mix, rules, plain, _ERRORS_CHOOSING)
         )
 
     def metrics(self, past: Past, mix: Mix, rules: Rules, plain: Rules) -> pl.DataFrame:
         """The rows of these members, in all and by how much they had met."""
-        lists, base = self.lists(mix, rules), self.lists(Mix(), plain)
+        lists, base = self.lists(mix, rules), self.lists(self.alone, plain)
         theirs = past.met().join(self.truth, on="member_id", how="semi")
         segments = history_segments(theirs, self.truth["member_id"])
         n_products = len(self.offer.catalogue)
@@ -288,6 +295,15 @@ class _Tries:
         )
 
 
+def _looking_back(offer: Offer, choosing: pl.DataFrame, plain: Rules) -> _Tries:
+    """The tries with what was popular for so long as it foresees most by itself."""
+    tries = {
+        days: _Tries.of(offer.looking_back(days), choosing, plain.length) for days in _RECENT_DAYS
+    }
+    worth = {days: each.quality(each.alone, plain) for days, each in tries.items()}
+    return tries[plainest(_RECENT_DAYS, worth.__getitem__)]
+
+
 def _again(mix: Mix) -> list[Mix]:
     """The mix with more or less of what is bought again."""
     return [
@@ -305,7 +321,7 @@ def _of_strangers(
     tries = _Tries.of(offer, truth, rules.length)
     compared = compare(
         {"served": tries.lists(mix, rules)},
-        tries.lists(Mix(), plain),
+        tries.lists(tries.alone, plain),
         truth,
         rules.length,
         len(offer.catalogue),

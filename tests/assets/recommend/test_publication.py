@@ -87,7 +87,7 @@ class Nights:
                 "create or replace table features.member_products as"
                 " select *, 0 as n_views, 0 as n_carts, 0 as n_orders, 0 as n_shares,"
                 " 0::bigint as n_order_days, null::timestamp as first_ordered_at,"
-                " null::timestamp as last_ordered_at from pairs;"
+                " null::timestamp as last_ordered_at, null::timestamp as last_at from pairs;"
                 "create or replace table features.past_member_products as"
                 " select * replace (train_weight as weight) from features.member_products"
                 " where train_weight > 0"

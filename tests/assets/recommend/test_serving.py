@@ -46,6 +46,7 @@ def past_of(buys: Buys, *, order_days: int = 1, n_members: int = N_MEMBERS) -> P
             weight=pl.lit(5.0),
             first_ordered_at=pl.lit(CUT) - timedelta(days=40 + 10 * order_days),
             last_ordered_at=pl.lit(CUT) - timedelta(days=10),
+            last_at=pl.lit(CUT) - timedelta(days=10),
         ),
         later=pl.DataFrame(after, schema=PAIR, orient="row"),
         products=pl.DataFrame(
@@ -141,6 +142,25 @@ def test_where_popularity_is_best_it_is_served_alone():
         assert value > 0.97 * base
     lists = recommend_lists(past.shop(past.members["member_id"]), models, Mix(), found.rules)
     assert set(lists["source"]) == {"popular"}
+
+
+def test_popularity_looks_back_as_far_as_it_foresees():
+    """Long ago all bought p10 to p19, of late some buy p00 to p03, and so will the others."""
+
+    def turning(rng: np.random.Generator, member: int) -> tuple[list[int], list[int]]:
+        now = member % 4
+        then = rng.choice(range(10, 20), 2, replace=False).tolist()
+        return [now, *then], [each for each in range(4) if each != now]
+
+    past = past_of(turning)
+    is_old = pl.col("product_id") >= "p10"
+    history = past.history.with_columns(
+        weight=pl.when(is_old).then(5.0).otherwise(1.0),
+        last_at=pl.when(is_old).then(pl.lit(CUT) - timedelta(days=60)).otherwise("last_at"),
+    )
+    found = tried(replace(past, history=history), models_of(past))
+    assert found.mix.recent_days == 30
+    assert row(found, "recall") == (1, 1)
 
 
 def test_taste_is_served_where_it_foresees_more():
