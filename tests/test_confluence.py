@@ -26,7 +26,7 @@ from resources.sources.collection import changed, collect, take_back
 from resources.sources.files import find_arrivals
 from resources.vault import Vault
 from resources.warehouse import Session, Warehouse, read_sql
-from tests.sizes import examples
+from tests.sizes import sized
 
 FIRST = dt.date(2026, 7, 1)
 DAYS = [FIRST + dt.timedelta(days=number) for number in (1, 3, 5)]
@@ -495,7 +495,7 @@ def check(records: Sequence[Record], nights: Sequence[Sequence[Arrival]]) -> Non
 
 
 @settings(
-    max_examples=examples(8),
+    max_examples=sized(2, 8),
     # Shrinking would take many minutes at some seconds an example.
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -2,7 +2,7 @@
 
 A story is a folder beside this file: `landing/`, `sources.yaml`, `expected.yaml` and, where the
 story needs another shop, what differs in `shop.yaml`. Stories that need the same shop are run
-together, by `siyu run`'s own function, once: sources and paths get the story's name in front.
+together, by the jobs of `siyu run`, once: sources and paths get the story's name in front.
 So no two stories may name the same person, order, product or message.
 """
 
@@ -22,14 +22,16 @@ import polars as pl
 import pytest
 import yaml
 
+from pipelines.catalogue import STAGES, contracts
 from resources.home import Home
 from resources.keys import SECRET_VARIABLE, Keys
 from resources.warehouse import Database, Session
-from tests.small_shop import new_home, run
+from tests.small_shop import new_home, run_until
 
 HERE = Path(__file__).resolve().parent
 SHOP = HERE / "_shop"
-# The newest load date of every story's shop: all is told as of its end.
+# The load dates of every story's shop: all is told as of the end of the last.
+FIRST_DATE = "2026-07-01"
 LAST_DATE = "2026-07-31"
 SECRET = "0123456789abcdef" * 4
 _NAMED = re.compile(r"\b(?:member|pseudonym)\('((?:[^']|'')*)'\)")
@@ -155,9 +157,11 @@ def _run_together(stories: Sequence[Story], folder: Path) -> Home:
     }
     (landing / "anchor" / f"{LAST_DATE}.jsonl").write_text(json.dumps(last_event) + "\n")
     home = new_home(folder / "home", landing)
-    run(config, home)
+    dates = (dt.date.fromisoformat(FIRST_DATE), dt.date.fromisoformat(LAST_DATE))
+    run_until(config, home, *STAGES, dates=dates)
     with Database(home.warehouse, threads=2).connect() as session:
         _check_apart(session, stories)
+        _check_contracts(session)
     return home
 
 
@@ -190,6 +194,16 @@ def _check_apart(session: Session, stories: Sequence[Story]) -> None:
                 " group by named having count(*) > 1 order by all"
             )
         assert not shared, f"stories name the same {kind}: {shared}"
+
+
+def _check_contracts(session: Session) -> None:
+    """Makes sure that every table keeps its contract, as a run's blocking checks would."""
+    failing: dict[tuple[str, str], int] = {}
+    for contract in contracts():
+        names, counts = zip(*contract.checks().items(), strict=True)
+        found = session.rows(f"select {', '.join(counts)} from {contract.name}")[0]
+        failing |= {(contract.name, name): n for name, n in zip(names, found, strict=True) if n}
+    assert failing == {}
 
 
 @pytest.fixture
