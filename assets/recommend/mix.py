@@ -137,10 +137,8 @@ def mixed(
     heard = {name: lists[name] for name in mix.sources if name in lists}
     again = heard.pop("repeat", None)
     if again is not None and mix.repeat:
-        ahead = {"repeat": again.filter(pl.col("rank") <= mix.repeat)}
-        fused = fuse({**ahead, **heard}, {name: weights[name] for name in (*ahead, *heard)}, n)
-    else:
-        fused = fuse(heard, {name: weights[name] for name in heard}, n)
+        heard = {"repeat": again.filter(pl.col("rank") <= mix.repeat), **heard}
+    fused = fuse(heard, {name: weights[name] for name in heard}, n)
     if again is not None and mix.in_place:
         fused = _had_in_order(fused, again, had)
     # What is new is told by its tags; both kinds of popular are one source to the reader.

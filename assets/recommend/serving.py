@@ -2,8 +2,8 @@
 
 The lists are made by the one function that makes those of today (``lists.listed``), for a cut that
 lies behind. One half of the members chooses the mix from a small set of candidates; the other half
-measures what was chosen beside popularity, and it has the last word: lists that are worse than
-popularity beyond chance are not served, popularity is.
+measures what was chosen beside popularity, and it has the last word: it may give fewer places to
+what is bought again, and where lists are worse than popularity beyond chance, popularity is served.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
 What members met for the first time after the cut is the truth. Half of the members serve to learn
 settings and the mix, the others to measure: no figure is of a member who had a say in what it
-measures. How the lists as they are served do is tried in ``serving``.
+measures. The lists as they are served are tried in ``serving``.
 """
 
 from collections.abc import Mapping
